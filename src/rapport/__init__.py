@@ -1,0 +1,1 @@
+"""Rapport: features of customer events, served to chatbots as decisions, in real time."""

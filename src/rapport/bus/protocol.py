@@ -1,0 +1,98 @@
+"""What a bus is to Rapport: topics of keyed records in partitions, positions, and an atomic hop.
+
+Nothing else in the project knows whether records travel through Redis Streams or something larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+__all__ = ["START", "Bus", "Message", "Position", "Reader", "RecordBatch"]
+
+
+class Position(NamedTuple):
+    """Place of a record in its partition; ordered. Redis Streams: (milliseconds, sequence). Kafka: (offset, 0)."""
+
+    hi: int
+    lo: int
+
+
+START = Position(0, 0)
+"""Before every record."""
+
+
+class Message(NamedTuple):
+    """A record to publish. The key (customer id) chooses the partition."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """Records of one partition, in position order, as columns of equal length."""
+
+    topic: str
+    partition: int
+    positions: list[Position]
+    keys: list[str]
+    values: list[bytes]
+    arrivals_us: list[int]
+    """When the bus accepted each record: system time, UTC, microseconds."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+class Reader(Protocol):
+    """Reads one partition from a position on."""
+
+    def poll(self, max_records: int) -> RecordBatch | None:
+        """The next records, at most `max_records`; None when there are none now. Never blocks.
+
+        Raises:
+            BusUnavailable: the bus does not answer; the reader can be polled again.
+        """
+
+    def lag(self) -> int:
+        """Records in the partition behind this reader's position."""
+
+
+class Bus(Protocol):
+    def partitions(self, topic: str) -> int: ...
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Append all messages; on return the bus holds them.
+
+        Raises:
+            BusFull: a partition is at its limit; nothing of this call was published.
+            BusUnavailable
+        """
+
+    def reader(self, topic: str, partition: int, after: Position = START) -> Reader: ...
+
+    def position(self, group: str, topic: str, partition: int) -> Position:
+        """The committed position of a group of consumers; START when it has none."""
+
+    def commit(
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        *,
+        expected: Position,
+        position: Position,
+        outputs: Sequence[Message] = (),
+    ) -> None:
+        """Publish `outputs` and move the group's position from `expected` to `position`, both or neither.
+
+        Raises:
+            PositionMoved: the stored position is not `expected`: another worker has the partition.
+            BusUnavailable
+        """
+
+    def trim(self, topic: str, partition: int, before: Position) -> int:
+        """Drop records before a position; returns how many. Called with the least position of all groups."""

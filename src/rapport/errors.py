@@ -1,0 +1,113 @@
+"""Every error that Rapport raises on purpose.
+
+    RapportError
+    ├── SettingsError         an environment variable is unknown or out of range
+    ├── DeclarationError      a feature declaration that cannot be computed
+    ├── EventError            one event that cannot be accepted (goes to the dead letters)
+    ├── MappingError          a mapping file or the data file that it describes
+    ├── BusError
+    │   ├── BusUnavailable    the bus does not answer
+    │   ├── BusFull           the bus refuses more until consumers catch up
+    │   └── PositionMoved     another worker has moved the position that this one read
+    ├── StoreError
+    │   ├── StoreUnavailable  the online store does not answer in time
+    │   ├── RowCorrupt        a stored row that is not in the documented format
+    │   └── Fenced            a row was changed by another writer since it was read
+    ├── ArchiveError
+    ├── ModelError
+    │   ├── ModelRefused      a model folder that does not match its manifest or the declared features
+    │   └── NoChampion        no version carries the alias `champion`
+    └── ServiceError          a process of `rapport up` cannot be started, reached or stopped
+
+A message says what is wrong, where, what is allowed, and what the operator can do.
+"""
+
+from __future__ import annotations
+
+
+class RapportError(Exception):
+    """Base of all errors that Rapport raises on purpose. `exit_code` is the command line's."""
+
+    exit_code = 1
+
+
+class SettingsError(RapportError):
+    exit_code = 2
+
+
+class DeclarationError(RapportError):
+    """A feature declaration that cannot be computed; names the view, the aggregation and the choices."""
+
+    exit_code = 2
+
+
+class EventError(RapportError):
+    """One event that cannot be accepted.
+
+    Attributes:
+        field: dotted path of the offending field, "" for the event as a whole.
+        reason: a short stable code for counting (`bad_json`, `missing_field`, `bad_value`, `future_event`, …).
+        detail: one sentence for people; quotes at most 80 characters of the value.
+    """
+
+    def __init__(self, reason: str, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}" if field else detail)
+        self.reason = reason
+        self.field = field
+        self.detail = detail
+
+
+class MappingError(RapportError):
+    exit_code = 2
+
+
+class BusError(RapportError):
+    exit_code = 3
+
+
+class BusUnavailable(BusError):  # noqa: N818 - a state of the world, named as its callers read it
+    pass
+
+
+class BusFull(BusError):  # noqa: N818
+    pass
+
+
+class PositionMoved(BusError):  # noqa: N818
+    pass
+
+
+class StoreError(RapportError):
+    exit_code = 3
+
+
+class StoreUnavailable(StoreError):  # noqa: N818
+    pass
+
+
+class RowCorrupt(StoreError):  # noqa: N818
+    pass
+
+
+class Fenced(StoreError):  # noqa: N818
+    pass
+
+
+class ArchiveError(RapportError):
+    exit_code = 3
+
+
+class ModelError(RapportError):
+    exit_code = 4
+
+
+class ModelRefused(ModelError):  # noqa: N818
+    pass
+
+
+class NoChampion(ModelError):  # noqa: N818
+    pass
+
+
+class ServiceError(RapportError):
+    exit_code = 5

@@ -1,0 +1,140 @@
+"""Settings: one frozen record, read from the environment once, at the entry point.
+
+Every variable starts with `RAPPORT_`; one that is not listed here is refused, with the nearest name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from rapport.errors import SettingsError
+
+__all__ = ["Settings", "disable_telemetry", "find_root", "load_settings"]
+
+_PREFIX = "RAPPORT_"
+_TELEMETRY_OFF = {
+    "FEAST_USAGE": "False",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one installation of Rapport runs with. Field `x` is the environment's `RAPPORT_X`."""
+
+    root: Path
+    """The folder that holds feature_store.yaml."""
+    data_dir: Path
+    """Everything that Rapport writes: Redis, archive, models, MLflow, reports, logs. Default `<root>/.rapport`."""
+    redis_url: str = ""
+    """A Redis to use (`redis://`, `rediss://`, `unix://`). Empty: Rapport starts its own in data_dir."""
+    partitions: int = 1
+    """Partitions of each event topic on the embedded bus. 1 to 256; fixed once data has been written."""
+    host: str = "127.0.0.1"
+    """Address that the HTTP services bind."""
+    port: int = 8400
+    """Port of the decision service. Feast's page is at port + 1, MLflow's at port + 2, Evidently's at port + 3."""
+    deadline_ms: int = 60
+    """Time that a decision may wait for features before it answers without them. 1 to 10,000 ms."""
+    redis_timeout_ms: int = 50
+    """Socket and connect timeout of online reads. 1 to 10,000 ms."""
+    bus_max_length: int = 5_000_000
+    """Records that one partition of an event topic may hold before producers are refused (HTTP 429)."""
+    archive_every_s: float = 5.0
+    """Longest time that a checked event waits before it is appended to the archive, seconds."""
+    mlflow_uri: str = ""
+    """MLflow tracking and registry URI. Empty: SQLite in data_dir."""
+    drift_share: float = 0.3
+    """Share of drifted features from which retraining starts. 0 to 1."""
+    drift_min_rows: int = 500
+    """Decisions that a drift report needs before it may start retraining."""
+    drift_cooldown_s: int = 3600
+    """Least time between two retrainings started by drift, seconds."""
+    drift_every_s: int = 300
+    """Time between two drift reports of `rapport watch`, seconds."""
+
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "partitions": (1, 256),
+    "port": (1024, 65_000),
+    "deadline_ms": (1, 10_000),
+    "redis_timeout_ms": (1, 10_000),
+    "bus_max_length": (1_000, 1_000_000_000),
+    "archive_every_s": (0.05, 3_600),
+    "drift_share": (0, 1),
+    "drift_min_rows": (10, 100_000_000),
+    "drift_cooldown_s": (0, 31_536_000),
+    "drift_every_s": (1, 86_400),
+}
+
+
+def load_settings(env: Mapping[str, str] | None = None, *, root: Path | None = None) -> Settings:
+    """Read settings from `env` (default: the process's environment).
+
+    Args:
+        env: variable name to text.
+        root: the folder of feature_store.yaml; default `RAPPORT_ROOT`, else found from the current folder upwards.
+
+    Raises:
+        SettingsError: an unknown `RAPPORT_` variable, or a value that is not of its type or range.
+    """
+    env = os.environ if env is None else env
+    names = [field.name for field in fields(Settings)]
+    given = {key[len(_PREFIX) :].lower(): text for key, text in env.items() if key.startswith(_PREFIX)}
+    for name in given:
+        if name not in names:
+            raise SettingsError(_unknown(name, names))
+    where = root or (Path(given["root"]) if given.get("root") else find_root(Path.cwd()))
+    values: dict[str, object] = {"root": where.resolve()}
+    values["data_dir"] = Path(given.get("data_dir") or where / ".rapport").resolve()
+    for field in fields(Settings):
+        text = given.get(field.name, "")
+        if text and field.name not in values:
+            values[field.name] = _parse(field.name, str(field.type), text)
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds feature_store.yaml.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / "feature_store.yaml").is_file():
+            return folder
+    raise SettingsError(
+        f"no feature_store.yaml in {start} or above it: run this inside a Rapport project, or set RAPPORT_ROOT to one"
+    )
+
+
+def disable_telemetry() -> None:
+    """Switch off usage reporting of the libraries below. Call it before they are imported."""
+    for name, value in _TELEMETRY_OFF.items():
+        os.environ[name] = value
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {_PREFIX}{near[0].upper()}?" if near else ""
+    known = ", ".join(_PREFIX + known.upper() for known in names)
+    return f"unknown setting {_PREFIX}{name.upper()}{hint} Known settings: {known}"
+
+
+def _parse(name: str, kind: str, text: str) -> object:
+    if kind == "str":
+        return text
+    try:
+        value = int(text) if kind == "int" else float(text)
+    except ValueError:
+        raise SettingsError(f"{_PREFIX}{name.upper()}={text!r} is not a {kind}") from None
+    low, high = _LIMITS[name]
+    if not low <= value <= high:
+        raise SettingsError(f"{_PREFIX}{name.upper()}={text} is out of range: {low:g} to {high:g} is allowed")
+    return value
