@@ -5,7 +5,7 @@ Nothing else in the project knows whether records travel through Redis Streams o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -24,11 +24,13 @@ START = Position(0, 0)
 
 
 class Message(NamedTuple):
-    """A record to publish. The key (customer id) chooses the partition."""
+    """A record to publish. The key (customer id) chooses the partition; the origin (a producer's name for one of its
+    runs) travels along, so that what became of its records can be counted."""
 
     topic: str
     key: str
     value: bytes
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class RecordBatch:
     positions: list[Position]
     keys: list[str]
     values: list[bytes]
+    origins: list[str]
     arrivals_us: list[int]
     """When the bus accepted each record: system time, UTC, microseconds."""
 
@@ -86,13 +89,18 @@ class Bus(Protocol):
         expected: Position,
         position: Position,
         outputs: Sequence[Message] = (),
+        counts: Mapping[str, int] | None = None,
     ) -> None:
-        """Publish `outputs` and move the group's position from `expected` to `position`, both or neither.
+        """Publish `outputs`, add `counts` to the durable counters and move the group's position from `expected` to
+        `position`: all or nothing.
 
         Raises:
             PositionMoved: the stored position is not `expected`: another worker has the partition.
             BusUnavailable
         """
+
+    def counts(self, prefix: str = "") -> dict[str, int]:
+        """The durable counters whose name starts with `prefix`."""
 
     def trim(self, topic: str, partition: int, before: Position) -> int:
         """Drop records before a position; returns how many. Called with the least position of all groups."""
