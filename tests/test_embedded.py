@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rapport.embedded import EmbeddedRedis
 
@@ -25,7 +27,7 @@ def test_password_and_private_files(tmp_path: Path) -> None:
     assert (tmp_path / "redis.conf").stat().st_mode & 0o077 == 0
     assert (tmp_path / "url").stat().st_mode & 0o077 == 0
     socket = url.rpartition("@")[2]
-    with redis.Redis(unix_socket_path=socket) as client:
+    with redis.Redis(unix_socket_path=socket, retry=Retry(NoBackoff(), 0)) as client:
         try:
             client.ping()
         except redis.AuthenticationError:

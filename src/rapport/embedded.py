@@ -22,6 +22,8 @@ from typing import BinaryIO
 
 import msgspec
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rapport.errors import ServiceError
 from rapport.processes import ProcessId, identify, is_alive, terminate
@@ -124,7 +126,7 @@ class EmbeddedRedis:
             ServiceError: it ended, or does not answer in time.
         """
         deadline = time.monotonic() + timeout_s
-        with redis.Redis.from_url(self.url) as client:
+        with redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0)) as client:
             while time.monotonic() < deadline and self.running():
                 try:
                     client.ping()
