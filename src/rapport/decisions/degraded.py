@@ -1,0 +1,53 @@
+"""The stable codes of `degraded`: what a decision had to do without.
+
+What is normal is not a degradation: a customer with no ticket ever, a window that has emptied. Codes with a name
+after a colon say which model.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+__all__ = [
+    "CODES",
+    "FEATURES_CORRUPT",
+    "FEATURES_STALE",
+    "FEATURES_UNAVAILABLE",
+    "INTERNAL_ERROR",
+    "MODEL_UNAVAILABLE",
+    "NO_CONSENT",
+    "NO_INPUTS",
+    "POLICY_UNAVAILABLE",
+    "UNKNOWN_CUSTOMER",
+    "cause_of",
+]
+
+UNKNOWN_CUSTOMER = "unknown_customer"
+FEATURES_UNAVAILABLE = "features_unavailable"
+FEATURES_CORRUPT = "features_corrupt"
+FEATURES_STALE = "features_stale"
+NO_CONSENT = "no_consent"
+NO_INPUTS = "no_inputs"
+MODEL_UNAVAILABLE = "model_unavailable"
+POLICY_UNAVAILABLE = "policy_unavailable"
+INTERNAL_ERROR = "internal_error"
+
+CODES = MappingProxyType(
+    {
+        UNKNOWN_CUSTOMER: "No view has anything on this customer: models score a customer without history.",
+        FEATURES_UNAVAILABLE: "The online store did not answer in time: no scores, no segment.",
+        FEATURES_CORRUPT: "The customer's stored row cannot be read: no scores, no segment.",
+        FEATURES_STALE: "Events are waiting and nobody computes features from them: values are older than they look.",
+        NO_CONSENT: "The customer's profile refuses personalization: no feature was used and nothing personal logged.",
+        f"{NO_INPUTS}:<model>": "Some views know this customer, but none that this model reads: its score is a base rate.",
+        f"{MODEL_UNAVAILABLE}:<model>": "The model has no champion, or its folder was refused: no such score (or segment).",
+        POLICY_UNAVAILABLE: "The policy's files were refused at start: a neutral answer is given to everybody.",
+        INTERNAL_ERROR: "The decision failed in an unexpected way, which the service's log tells: a neutral answer.",
+    }
+)
+"""Code to its meaning."""
+
+
+def cause_of(code: str) -> str:
+    """The code without the name that follows it, as metrics count it."""
+    return code.partition(":")[0]
