@@ -58,6 +58,8 @@ class Settings:
     """Least time between two retrainings started by drift, seconds."""
     drift_every_s: int = 300
     """Time between two drift reports of `rapport watch`, seconds."""
+    drift_window_s: int = 86_400
+    """How far back from the newest decision a drift report looks, seconds of the world's clock."""
 
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -71,6 +73,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "drift_min_rows": (10, 100_000_000),
     "drift_cooldown_s": (0, 31_536_000),
     "drift_every_s": (1, 86_400),
+    "drift_window_s": (60, 31_536_000),
 }
 
 
