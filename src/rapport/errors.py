@@ -5,6 +5,7 @@
     ├── DeclarationError      a feature declaration that cannot be computed
     ├── EventError            one event that cannot be accepted (goes to the dead letters)
     ├── MappingError          a mapping file or the data file that it describes
+    ├── PolicyError           the decision policy's or the response templates' file
     ├── BusError
     │   ├── BusUnavailable    the bus does not answer
     │   ├── BusFull           the bus refuses more until consumers catch up
@@ -18,6 +19,7 @@
     │   ├── ModelRefused      a model folder that does not match its manifest or the declared features
     │   └── NoChampion        no version carries the alias `champion`
     └── ServiceError          a process of `rapport up` cannot be started, reached or stopped
+        └── RequestRefused    the decision service was reached and refused a request
 
 A message says what is wrong, where, what is allowed, and what the operator can do.
 """
@@ -58,6 +60,12 @@ class EventError(RapportError):
 
 
 class MappingError(RapportError):
+    exit_code = 2
+
+
+class PolicyError(RapportError):
+    """A policy or template file that cannot be used; names the rule or template, the value and the choices."""
+
     exit_code = 2
 
 
@@ -111,3 +119,21 @@ class NoChampion(ModelError):  # noqa: N818
 
 class ServiceError(RapportError):
     exit_code = 5
+
+
+class RequestRefused(ServiceError):  # noqa: N818
+    """The decision service refused a request.
+
+    Attributes:
+        status: the HTTP status.
+        field: dotted path of the offending field, "" for the request as a whole.
+        reason: the stable code of the refusal.
+        detail: one sentence for people.
+    """
+
+    def __init__(self, status: int, reason: str, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}" if field else detail)
+        self.status = status
+        self.reason = reason
+        self.field = field
+        self.detail = detail
