@@ -1,0 +1,115 @@
+"""Segments of customers: RFM by quantiles, and clusters of recent activity by centroids; all in one JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rapport.errors import ModelError, ModelRefused
+from rapport.models.manifest import Manifest, read_manifest
+from rapport.models.rfm import RfmScores, RfmThresholds
+from rapport.models.verify import check_files, check_views
+
+__all__ = ["ActivityClusters", "SegmentModel", "Segments", "load_segments"]
+
+SEGMENTS = "segments.json"
+
+
+class ActivityClusters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """K-means of recent activity: x becomes (log(1 + max(x, 0)) - mean) / scale, and the nearest centroid names it."""
+
+    features: tuple[str, ...]
+    """Full names of the counts, in order; a missing count is 0."""
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    centroids: tuple[tuple[float, ...], ...]
+    """One per cluster, in the scaled space."""
+    names: tuple[str, ...]
+    """One per cluster."""
+    sizes: tuple[int, ...]
+    """Customers of each cluster when it was fitted."""
+
+    def __post_init__(self) -> None:
+        width = len(self.features)
+        if any(len(row) != width for row in (self.mean, self.scale, *self.centroids)):
+            raise ValueError(f"mean, scale and each centroid must have {width} numbers, one per feature")
+        if not self.centroids or len(self.names) != len(self.centroids) or len(self.sizes) != len(self.centroids):
+            raise ValueError("there must be at least one centroid, and a name and a size for each")
+        if not all(scale > 0 for scale in self.scale):
+            raise ValueError("each scale must be positive")
+
+
+class SegmentModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of segments.json."""
+
+    rfm: RfmThresholds
+    activity: ActivityClusters
+
+
+class Segments:
+    """Loaded segments, ready to name customers."""
+
+    def __init__(self, manifest: Manifest, model: SegmentModel) -> None:
+        self.manifest = manifest
+        self.model = model
+        self._mean = np.array(model.activity.mean)
+        self._scale = np.array(model.activity.scale)
+        self._centroids = np.array(model.activity.centroids)
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def activity_features(self) -> tuple[str, ...]:
+        """Full names of the vector that `activity` takes, in order."""
+        return self.model.activity.features
+
+    def rfm(self, recency_s: float | None, frequency: float | None, monetary_micros: float | None) -> RfmScores:
+        """Scores and segment name of one customer; NaN or None is missing."""
+        return self.model.rfm.scores(recency_s, frequency, monetary_micros)
+
+    def activity(self, vector: NDArray[np.float64]) -> str:
+        """The cluster's name of one customer's counts float[F], in the order of `activity_features`.
+
+        Raises:
+            ModelError: the vector has another length.
+        """
+        if vector.shape != self._mean.shape:
+            raise ModelError(
+                f"segments {self.version} take {len(self._mean)} activity features, got an array {vector.shape}"
+            )
+        counts = np.log1p(np.maximum(np.nan_to_num(vector), 0.0))
+        distance = (((counts - self._mean) / self._scale - self._centroids) ** 2).sum(axis=1)
+        return self.model.activity.names[int(distance.argmin())]
+
+
+def load_segments(folder: Path, fingerprints: Mapping[str, str]) -> Segments:
+    """Load a folder of kind `segments` after checking it whole.
+
+    Raises:
+        ModelRefused: a file or a view is not what the manifest says, or segments.json is not in its format.
+    """
+    manifest = read_manifest(folder)
+    if manifest.kind != "segments":
+        raise ModelRefused(f"{folder} holds a model of kind {manifest.kind!r}, not 'segments'")
+    check_files(folder, manifest, [SEGMENTS])
+    check_views(folder, manifest, fingerprints)
+    try:
+        model = msgspec.json.decode((folder / SEGMENTS).read_bytes(), type=SegmentModel)
+    except msgspec.DecodeError as error:
+        raise ModelRefused(
+            f"{folder / SEGMENTS} is not in its format: {error}; train again with `rapport train`"
+        ) from None
+    unknown = [name for name in model.activity.features if name not in manifest.feature_names]
+    if unknown:
+        raise ModelRefused(f"{folder / SEGMENTS} uses features that its manifest does not name: {', '.join(unknown)}")
+    return Segments(manifest, model)
