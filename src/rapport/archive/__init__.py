@@ -1,0 +1,7 @@
+"""The event archive: every checked event and every decision, for history, training and deletion."""
+
+from rapport.archive.schema import DECISIONS, TIMESTAMP, TOPICS, arrow_schema, from_rows, stored_name
+from rapport.archive.store import Archive
+from rapport.archive.table import Snapshot
+
+__all__ = ["DECISIONS", "TIMESTAMP", "TOPICS", "Archive", "Snapshot", "arrow_schema", "from_rows", "stored_name"]
