@@ -1,0 +1,179 @@
+"""Starting, stopping and looking at the supervisor from another process."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from rapport.embedded import EmbeddedRedis
+from rapport.errors import ServiceError
+from rapport.processes import is_alive, kill_all, session_of, terminate
+from rapport.settings import Settings
+from rapport.supervisor.declarations import apply_declarations
+from rapport.supervisor.installation import installation
+from rapport.supervisor.logs import open_log, tail
+from rapport.supervisor.state import Health, Paths, Phase, State, read_state
+from rapport.supervisor.supervisor import Supervisor, stopped_by_signals
+
+__all__ = ["down", "run_here", "status", "up"]
+
+Seen = Callable[[State], None]
+
+_UP_TIMEOUT_S = 300.0
+_DOWN_TIMEOUT_S = 120.0
+_POLL_S = 0.05
+_ORPHAN_GRACE_S = 15.0
+
+
+def status(settings: Settings) -> State | None:
+    """How the installation is; None when nothing of it runs. A dead supervisor's processes are shown as they are."""
+    state = read_state(Paths(settings).state)
+    if state is None:
+        return None
+    if not is_alive(state.supervisor):
+        if not any(is_alive(service.process) for service in state.services):
+            return None
+        state.phase, state.note = (
+            Phase.FAILED,
+            "the supervisor is gone: `rapport up` starts it anew, `rapport down` ends the rest",
+        )
+        for service in state.services:
+            if not is_alive(service.process):
+                service.process, service.health = None, Health.STOPPED
+    return state
+
+
+def up(settings: Settings, *, ui: bool = False, watch: bool = True, seen: Seen = lambda state: None) -> State:
+    """Start the installation in the background and return when all of it works; one that runs already is left alone.
+
+    Args:
+        seen: called with each new state while waiting.
+
+    Raises:
+        ServiceError: something does not come up; everything is stopped then.
+    """
+    running = status(settings)
+    if running and is_alive(running.supervisor):
+        return _wait_ready(settings, running, seen)
+    _end_orphans(settings)
+    paths = Paths(settings)
+    paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.state.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "rapport.supervisor", *(["--ui"] if ui else []), *([] if watch else ["--no-watch"])]
+    with open_log(paths.log("supervisor")) as log:
+        process = subprocess.Popen(
+            argv,
+            env={**os.environ, **as_environment(settings)},
+            cwd=settings.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return _wait_ready(settings, None, seen, process)
+
+
+def run_here(settings: Settings, *, ui: bool = False, watch: bool = True, seen: Seen = lambda state: None) -> None:
+    """Be the supervisor, in this process, until a signal says stop.
+
+    Raises:
+        ServiceError: something does not come up; everything is stopped then.
+    """
+    running = status(settings)
+    if running and is_alive(running.supervisor):
+        raise ServiceError(f"Rapport already runs in {settings.data_dir} (process {running.supervisor.pid})")
+    _end_orphans(settings)
+    os.environ.update(as_environment(settings))
+    supervisor = Supervisor(
+        installation(settings, ui=ui, watch=watch),
+        Paths(settings),
+        settings.host,
+        prepare=lambda: _apply(settings),
+    )
+    with stopped_by_signals(supervisor):
+        supervisor.run(seen)
+
+
+def down(settings: Settings, *, seen: Seen = lambda state: None) -> bool:
+    """Stop everything in order; returns whether anything ran.
+
+    Raises:
+        ServiceError: something does not end.
+    """
+    state = status(settings)
+    if state is None:
+        return _end_orphans(settings)
+    if is_alive(state.supervisor):
+        terminate(state.supervisor, 0)
+        deadline = time.monotonic() + _DOWN_TIMEOUT_S
+        while is_alive(state.supervisor):
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"the supervisor (process {state.supervisor.pid}) does not end: see {Paths(settings).logs}"
+                )
+            if present := read_state(Paths(settings).state):
+                seen(present)
+            time.sleep(_POLL_S)
+    _end_orphans(settings)
+    return True
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as the variables that give them again: what children inherit."""
+    values = dataclasses.asdict(settings)
+    return {f"RAPPORT_{name.upper()}": str(value) for name, value in values.items() if value != ""}
+
+
+def _apply(settings: Settings) -> None:
+    if apply_declarations(settings):
+        logging.getLogger(__name__).info("feast apply done")
+
+
+def _wait_ready(
+    settings: Settings, state: State | None, seen: Seen, process: subprocess.Popen[bytes] | None = None
+) -> State:
+    paths = Paths(settings)
+    deadline = time.monotonic() + _UP_TIMEOUT_S
+    while time.monotonic() < deadline:
+        state = read_state(paths.state) or state
+        if state:
+            seen(state)
+        if state and state.phase is Phase.READY and is_alive(state.supervisor):
+            if process is not None:
+                process.returncode = 0  # it outlives this process, on purpose
+            return state
+        ended = process.poll() is not None if process else not (state and is_alive(state.supervisor))
+        if ended:
+            raise ServiceError(_why(read_state(paths.state), paths))
+        time.sleep(_POLL_S)
+    raise ServiceError(f"Rapport is not up after {_UP_TIMEOUT_S:g} s: `rapport status` shows what is missing")
+
+
+def _why(state: State | None, paths: Paths) -> str:
+    if state and state.note:
+        return state.note
+    return "the supervisor ended: " + " | ".join(tail(paths.log("supervisor"), 5))
+
+
+def _end_orphans(settings: Settings) -> bool:
+    """End the processes that a supervisor left when it was killed, Redis last; returns whether there were any."""
+    state = read_state(Paths(settings).state)
+    found = False
+    for service in reversed(state.services if state else []):
+        process = service.process
+        if process is None or service.name == "redis":
+            continue
+        if is_alive(process):
+            found = True
+            terminate(process, _ORPHAN_GRACE_S)
+            kill_all(session_of(process.pid))
+    server = EmbeddedRedis(settings.data_dir / "redis")
+    if server.running():
+        found = True
+        server.stop()
+    return found

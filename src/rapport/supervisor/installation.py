@@ -1,0 +1,116 @@
+"""The processes of `rapport up`: what each is, in what order, and how it is asked whether it works."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from rapport.embedded import EmbeddedRedis, redis_url
+from rapport.settings import Settings
+from rapport.supervisor.service import Check, Service, command, http_answers
+
+__all__ = ["installation"]
+
+
+def installation(settings: Settings, *, ui: bool = False, watch: bool = True) -> list[Service]:
+    """The services of one machine. Redis first unless it is someone else's; then flows; then what reads from them.
+
+    Args:
+        ui: also Feast's, MLflow's and Evidently's own pages.
+        watch: also the drift watch.
+    """
+    services = [_flows(settings), _service(settings)]
+    if not settings.redis_url:
+        services.append(_redis(settings))
+    if watch:
+        services.append(_watch(settings))
+    if ui:
+        services += [_feast_ui(settings), _mlflow_ui(settings), _evidently_ui(settings)]
+    return services
+
+
+def _redis(settings: Settings) -> Service:
+    server = EmbeddedRedis(settings.data_dir / "redis")
+
+    def launch(log: BinaryIO) -> subprocess.Popen[bytes]:
+        return server.spawn(log)
+
+    return Service("redis", launch, redis_answers(settings), stage=0, address="unix socket", patient=True, grace_s=30)
+
+
+def redis_answers(settings: Settings) -> Check:
+    """A check that Redis answers, its data loaded."""
+
+    def check() -> str:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        url = redis_url(settings)
+        with redis.Redis.from_url(
+            url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
+        ) as client:
+            try:
+                client.ping()
+            except redis.RedisError as error:
+                return str(error)
+        return ""
+
+    return check
+
+
+def _flows(settings: Settings) -> Service:
+    argv = [sys.executable, "-m", "bytewax.run", "flows.all:flow"]
+    return Service("flows", command(argv, folder=settings.root), stage=1, grace_s=20)
+
+
+def _service(settings: Settings) -> Service:
+    argv = [sys.executable, "-m", "bentoml", "serve", "bentos.service:Personalization"]
+    argv += ["--host", settings.host, "--port", str(settings.port), "--working-dir", str(settings.root)]
+    return Service(
+        "service",
+        command(argv, folder=settings.root),
+        http_answers(settings.host, settings.port, "/readyz"),
+        stage=2,
+        address=f"http://{settings.host}:{settings.port}",
+        port=settings.port,
+        grace_s=20,
+    )
+
+
+def _watch(settings: Settings) -> Service:
+    argv = [sys.executable, "-m", "rapport.cli", "watch"]
+    return Service("watch", command(argv, folder=settings.root), stage=2)
+
+
+def _feast_ui(settings: Settings) -> Service:
+    argv = [sys.executable, "-m", "feast.cli.cli", "ui", "--host", "127.0.0.1", "--port", str(settings.port + 1)]
+    return _page("feast-ui", settings, argv, 1)
+
+
+def _mlflow_ui(settings: Settings) -> Service:
+    argv = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
+    argv += ["--host", "127.0.0.1", "--port", str(settings.port + 2), "--workers", "1"]
+    return _page("mlflow-ui", settings, argv, 2)
+
+
+def _evidently_ui(settings: Settings) -> Service:
+    folder = settings.data_dir / "monitoring" / "workspace"
+    argv = [sys.executable, "-m", "evidently", "ui", "--workspace", str(folder)]
+    argv += ["--host", "127.0.0.1", "--port", str(settings.port + 3)]
+    return _page("evidently-ui", settings, argv, 3)
+
+
+def _page(name: str, settings: Settings, argv: list[str], offset: int, env: Mapping[str, str] | None = None) -> Service:
+    port = settings.port + offset
+    return Service(
+        name,
+        command(argv, folder=settings.root, env=env),
+        http_answers("127.0.0.1", port, "/"),
+        stage=2,
+        address=f"http://127.0.0.1:{port}",
+        port=port,
+        grace_s=8,
+    )
