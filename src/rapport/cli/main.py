@@ -1,0 +1,73 @@
+"""The command `rapport`: its commands, and how errors leave it.
+
+Exit codes: 0 done; 1 it failed; 2 the command line, a setting, a mapping or a declaration is wrong; 3 bus, store or
+archive does not answer; 4 a model is refused or there is none; 5 a process is not running or cannot be; 70 a defect
+of Rapport; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from rapport.cli import processes
+from rapport.errors import RapportError
+
+__all__ = ["app", "run"]
+
+EXIT_DEFECT = 70
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="rapport",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Rapport: customer events become features, features become decisions for chatbots.
+
+    Example: rapport up && rapport simulate --minutes 5 && rapport decide c-000001
+    """
+
+
+_PROCESSES = "Processes"
+for _command in (processes.up, processes.down, processes.status):
+    app.command(rich_help_panel=_PROCESSES)(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The entry point: run one command, and turn what it raises into one line and an exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        app([argument for argument in given if argument != "--debug"], standalone_mode=True)
+    except RapportError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as error:  # the entry point: whatever it is, it leaves as one line
+        text = f"{type(error).__name__}: {error}".strip()
+        return _fail(f"unexpected {text} (add --debug for the traceback)", EXIT_DEFECT, debug)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1 if end.code else 0
+    return 0
+
+
+def _fail(text: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    sys.stderr.write(f"rapport: {text}\n")
+    return code
