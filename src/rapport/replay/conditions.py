@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from rapport.replay.convert import Cell, as_decimal, as_text
+from rapport.replay.distinct import each
 from rapport.replay.mapping import Condition
 
 __all__ = ["Test", "compile_when"]
 
-Test = Callable[[Mapping[str, Sequence[Cell]], int], bool]
-"""Columns and a row's index to whether the case takes the row."""
+Test = Callable[[Mapping[str, Sequence[Cell]]], list[bool]]
+"""Columns to whether the case takes each row."""
 
 
 def compile_when(when: Mapping[str, Condition]) -> Test | None:
@@ -20,10 +21,16 @@ def compile_when(when: Mapping[str, Condition]) -> Test | None:
     if not tests:
         return None
 
-    def test(columns: Mapping[str, Sequence[Cell]], index: int) -> bool:
-        return all(check(columns[column][index]) for column, check in tests)
+    def test(columns: Mapping[str, Sequence[Cell]]) -> list[bool]:
+        masks = [_mask(check, columns[column]) for column, check in tests]
+        return masks[0] if len(masks) == 1 else [all(row) for row in zip(*masks, strict=True)]
 
     return test
+
+
+def _mask(check: Callable[[Cell], bool], cells: Sequence[Cell]) -> list[bool]:
+    of_none = check(None)
+    return [of_none if passed is None else passed for passed in each(check, cells)]
 
 
 def _checks(condition: Condition) -> list[Callable[[Cell], bool]]:

@@ -17,6 +17,7 @@ from rapport.replay.mapping import ValueType
 __all__ = ["CONVERTERS", "Cell", "as_decimal", "as_id", "as_text", "decimal_text", "quoted"]
 
 Cell = object
+_WHOLE = re.compile(r"^[+-]?[0-9]{1,18}$")
 _INTEGRAL = re.compile(r"^-?\d+\.0+$")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -50,31 +51,37 @@ def as_id(value: Cell) -> str:
 
 
 def as_integer(value: Cell) -> int:
-    text = as_text(value)
-    try:
-        return int(text)
-    except ValueError:
-        if _INTEGRAL.match(text):
-            return int(text.partition(".")[0])
-        raise ValueError(f"{quoted(value)} is not a whole number") from None
+    text = as_id(value)
+    if not _WHOLE.match(text):
+        raise ValueError(f"{quoted(value)} is not a whole number of at most {_MAX_DIGITS} digits")
+    return int(text)
 
 
 def as_decimal(value: Cell) -> Decimal:
-    """An exact decimal of at most 18 digits before and 6 after the point."""
+    """An exact decimal of at most 18 digits before the point."""
     try:
         number = Decimal(as_text(value))
     except InvalidOperation:
         raise ValueError(f"{quoted(value)} is not a decimal number") from None
-    return _bounded(number, value)
+    if not number.is_finite() or number.adjusted() >= _MAX_DIGITS:
+        raise ValueError(f"{quoted(value)} is not a number of at most {_MAX_DIGITS} digits")
+    return number
 
 
 def decimal_text(number: Decimal) -> str:
     """A decimal as events carry money: plain digits, no exponent.
 
     Raises:
-        ValueError: more than 6 decimals or 18 digits.
+        ValueError: more than 6 decimals, or 18 digits before the point.
     """
-    return format(_bounded(number, number), "f")
+    if number.adjusted() >= _MAX_DIGITS:
+        raise ValueError(f"{number:.6E} has more than {_MAX_DIGITS} digits")
+    text = format(number, "f")
+    if len(text.partition(".")[2]) > _MAX_DECIMALS:
+        text = text.rstrip("0")
+        if len(text.partition(".")[2]) > _MAX_DECIMALS:
+            raise ValueError(f"{quoted(text)} has more than {_MAX_DECIMALS} decimals")
+    return text
 
 
 def as_number(value: Cell) -> float:
@@ -94,20 +101,6 @@ def as_boolean(value: Cell) -> bool:
     if text in _FALSE:
         return False
     raise ValueError(f"{quoted(value)} is neither true nor false (yes, no, 1 and 0 are understood)")
-
-
-def _bounded(number: Decimal, value: Cell) -> Decimal:
-    if not number.is_finite():
-        raise ValueError(f"{quoted(value)} is not a finite number")
-    exponent = number.as_tuple().exponent
-    assert isinstance(exponent, int)
-    if exponent < -_MAX_DECIMALS:
-        number = number.normalize()
-        exponent = number.as_tuple().exponent
-        assert isinstance(exponent, int)
-    if exponent < -_MAX_DECIMALS or number.adjusted() >= _MAX_DIGITS:
-        raise ValueError(f"{quoted(value)} has more than {_MAX_DECIMALS} decimals or {_MAX_DIGITS} digits")
-    return number
 
 
 CONVERTERS: dict[ValueType, Callable[[Cell], object]] = {

@@ -41,5 +41,8 @@ def encode_events(values: Mapping[str, Sequence[Any]], required: frozenset[str])
 def reject_row(chunk: Chunk, index: int, field: str, reason: str, detail: str) -> Rejected:
     """A row of a chunk as a rejected one, with its columns as JSON."""
     row = {name: cells[index] for name, cells in chunk.columns.items()}
-    raw = json.dumps(row, default=str)
+    try:
+        raw = msgspec.json.encode(row, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        raw = json.dumps(row, default=str)  # escapes what is no Unicode
     return Rejected(chunk.rows[index], chunk.lines[index], raw, reason, field, detail)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import prod
-from operator import neg
 from typing import Any
 
 from rapport.replay.convert import CONVERTERS, Cell, as_decimal, as_text, decimal_text, quoted
+from rapport.replay.distinct import each, each_row
 from rapport.replay.mapping import FieldRule
 from rapport.replay.templates import ROW, template_parts
 
@@ -18,7 +18,7 @@ Picked = Mapping[str, Sequence[Cell]]
 """The columns of some rows, equally long; ROW is one of them."""
 
 FieldValues = Callable[[Picked, int], list[Any]]
-"""Columns and number of rows to the field's values, None where there is none. Raises CellError for the first bad one."""
+"""Columns and number of rows to the field's values, None where there is none. Raises CellError for a bad one."""
 
 
 class CellError(ValueError):
@@ -42,8 +42,7 @@ def columns_of(rule: FieldRule) -> list[str]:
 
 def compile_field(name: str, rule: FieldRule) -> FieldValues:
     """The function that computes a field's values by its rule."""
-    values = _with_default(_source(name, rule), rule.default)
-    return _negated(values) if rule.negate else values
+    return _with_default(_source(name, rule), rule.default)
 
 
 def converted(field: str, column: str, convert: Callable[[Cell], Any], cells: Sequence[Cell]) -> list[Any]:
@@ -53,7 +52,7 @@ def converted(field: str, column: str, convert: Callable[[Cell], Any], cells: Se
         CellError: one cannot be; the detail names the column.
     """
     try:
-        return [None if cell is None else convert(cell) for cell in cells]
+        return each(convert, cells)
     except ValueError as error:
         raise CellError(field, "bad_value", f"{error}, in column {column!r}") from None
 
@@ -64,19 +63,21 @@ def _source(name: str, rule: FieldRule) -> FieldValues:
     if rule.template is not None:
         return _template(rule.template)
     if rule.product is not None:
-        return _product(name, rule.product, decimal_text if not rule.negate else _bounded)
+        return _product(name, rule.product, _negative_text if rule.negate else decimal_text)
     return lambda _, size: [rule.constant] * size
 
 
 def _column(name: str, column: str, rule: FieldRule) -> FieldValues:
-    convert = _translator(rule.values) if rule.values else CONVERTERS[rule.type]
-    as_money = rule.type == "decimal" and not rule.values and not rule.negate
+    convert = _translator(rule.values) if rule.values else _converter(rule)
+    return lambda picked, _: converted(name, column, convert, picked[column])
 
-    def values(picked: Picked, _: int) -> list[Any]:
-        found = converted(name, column, convert, picked[column])
-        return [None if value is None else decimal_text(value) for value in found] if as_money else found
 
-    return values
+def _converter(rule: FieldRule) -> Callable[[Cell], Any]:
+    if rule.type == "decimal":
+        finish = _negative_text if rule.negate else decimal_text
+        return lambda cell: finish(as_decimal(cell))
+    convert: Callable[[Cell], Any] = CONVERTERS[rule.type]
+    return (lambda cell: -convert(cell)) if rule.negate else convert
 
 
 def _template(template: str) -> FieldValues:
@@ -93,18 +94,18 @@ def _template(template: str) -> FieldValues:
 
 def _product(name: str, columns: list[str], finish: Callable[[Decimal], object]) -> FieldValues:
     def values(picked: Picked, _: int) -> list[Any]:
-        factors = [converted(name, column, as_decimal, picked[column]) for column in columns]
         try:
-            return [None if None in row else finish(prod(row)) for row in zip(*factors, strict=True)]
+            return each_row(
+                lambda row: finish(prod(map(as_decimal, row), start=Decimal(1))), [picked[column] for column in columns]
+            )
         except ValueError as error:
-            raise CellError(name, "bad_value", f"{error}, the product of {', '.join(columns)}") from None
+            raise CellError(name, "bad_value", f"{error}, in the product of {', '.join(columns)}") from None
 
     return values
 
 
-def _bounded(number: Decimal) -> Decimal:
-    decimal_text(number)
-    return number
+def _negative_text(number: Decimal) -> str:
+    return decimal_text(-number)
 
 
 def _translator(table: Mapping[str, object]) -> Callable[[Cell], object]:
@@ -121,11 +122,3 @@ def _with_default(values: FieldValues, default: object) -> FieldValues:
     if default is None:
         return values
     return lambda picked, size: [default if value is None else value for value in values(picked, size)]
-
-
-def _negated(values: FieldValues) -> FieldValues:
-    def negated(picked: Picked, size: int) -> list[Any]:
-        found = [None if value is None else neg(value) for value in values(picked, size)]
-        return [decimal_text(value) if isinstance(value, Decimal) else value for value in found]
-
-    return negated

@@ -74,13 +74,17 @@ class DataFile:
             raise MappingError(f"{self.path}: cannot be read to its end: {error}") from None
 
     def fraction(self) -> float:
-        """Share of the file's bytes that have been read, 0 to 1."""
+        """Share of the file that has been read, 0 to 1."""
+        if isinstance(self._reader, ParquetReader):
+            return self._reader.fraction()
         return min(1.0, self._raw.tell() / self._size)
 
     def __enter__(self) -> DataFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if isinstance(self._reader, ParquetReader):
+            self._reader.close()
         self._raw.close()
 
 

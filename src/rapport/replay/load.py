@@ -153,18 +153,18 @@ _KEYED = {
 
 
 def _allowed_keys(path: str) -> list[str]:
-    steps = path.split(".")
-    parent = steps[-2] if len(steps) > 1 else ""
-    kind: type[msgspec.Struct] = Mapping
+    return [field.name for field in msgspec.structs.fields(_struct_at(path))]
+
+
+def _struct_at(path: str) -> type[msgspec.Struct]:
+    *_, parent, last = ["", *path.split(".")]
     if parent == "when":
-        kind = Condition
-    elif parent == "fields":
-        kind = FieldRule
-    elif steps[-1].startswith("cases["):
-        kind = Case
-    elif steps[-1] in _KEYED:
-        kind = _KEYED[steps[-1]]
-    return [field.name for field in msgspec.structs.fields(kind)]
+        return Condition
+    if parent == "fields":
+        return FieldRule
+    if last.startswith("cases["):
+        return Case
+    return _KEYED[last] if last in _KEYED else Mapping
 
 
 def _check_time(document: LocatedYaml, mapping: Mapping) -> None:

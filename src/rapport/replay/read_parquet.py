@@ -25,17 +25,21 @@ class ParquetReader:
             self._file: Any = pq.ParquetFile(path)
         except (pa.ArrowException, OSError) as error:
             raise MappingError(f"{path}: not a readable Parquet file: {error}") from None
+        self._done = 0
         self._missing = frozenset({"", *file_format.missing})
 
     @property
     def columns(self) -> list[str]:
         return list(self._file.schema_arrow.names)
 
+    def fraction(self) -> float:
+        """Share of the rows that have been read."""
+        return self._done / max(1, self._file.metadata.num_rows)
+
     def chunks(self) -> Iterator[Chunk]:
-        done = 0
         for batch in self._file.iter_batches(batch_size=CHUNK_ROWS):
-            rows = list(range(done + 1, done + batch.num_rows + 1))
-            done += batch.num_rows
+            rows = list(range(self._done + 1, self._done + batch.num_rows + 1))
+            self._done += batch.num_rows
             columns = {name: self._cells(batch.column(name).to_pylist()) for name in batch.schema.names}
             yield Chunk(columns, rows, rows)
 

@@ -13,7 +13,6 @@ from rapport.replay.mapping import TimeRule
 
 __all__ = ["EventTime", "TimeParser"]
 
-_MEMO = 100_000
 _UNITS_US = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
 
 
@@ -25,12 +24,11 @@ class EventTime(NamedTuple):
 
 
 class TimeParser:
-    """Parses one file's times. Remembers what it has parsed: files repeat their times, and strptime is slow."""
+    """Parses one file's times."""
 
     def __init__(self, rule: TimeRule) -> None:
         self._zone = ZoneInfo(rule.zone)
         self._format = rule.format
-        self._memo: dict[Cell, EventTime] = {}
         self._moment = self._choose()
 
     def __call__(self, value: Cell) -> EventTime:
@@ -41,17 +39,10 @@ class TimeParser:
         Raises:
             ValueError: the cell is not a time in the rule's format, or is not in the years 1 to 9999.
         """
-        known = self._memo.get(value)
-        if known is not None:
-            return known
         try:
-            parsed = self._parse(value)
+            return self._parse(value)
         except (ValueError, OverflowError):
             raise ValueError(f"{quoted(value)} is not a time in the format {self._format}") from None
-        if len(self._memo) >= _MEMO:
-            self._memo.clear()
-        self._memo[value] = parsed
-        return parsed
 
     def _parse(self, value: Cell) -> EventTime:
         if self._format in _UNITS_US and not isinstance(value, datetime):

@@ -78,17 +78,14 @@ class Translator:
         done = Translated(rejected=list(chunk.rejected))
         indices = self._with_customer(chunk, columns, done)
         for case in self._cases:
-            taken = indices if case.test is None else [i for i in indices if case.test(columns, i)]
-            if len(taken) == len(indices):
-                indices = []
-            elif taken:
-                gone = set(taken)
-                indices = [i for i in indices if i not in gone]
+            taken, indices = _split(case, columns, indices)
             if case.reason:
                 done.rejected += [reject_row(chunk, i, "", case.reason, case.note) for i in taken]
             elif taken:
                 self._build(case, chunk, columns, taken, done)
-        done.rejected += [reject_row(chunk, i, "", "bad_value", "no case of the mapping takes this row") for i in indices]
+        done.rejected += [
+            reject_row(chunk, i, "", "bad_value", "no case of the mapping takes this row") for i in indices
+        ]
         return done
 
     def _with_customer(self, chunk: Chunk, columns: dict[str, list[Cell]], done: Translated) -> list[int]:
@@ -154,3 +151,10 @@ class Translator:
         if rule.by == "column":
             return converted("event_id", rule.column, CONVERTERS["id"], picked[rule.column])
         return [f"{self._prefix}{row}" for row in picked[ROW]]
+
+
+def _split(case: CompiledCase, columns: dict[str, list[Cell]], indices: list[int]) -> tuple[list[int], list[int]]:
+    if case.test is None or not indices:
+        return indices, []
+    mask = case.test(columns)
+    return [i for i in indices if mask[i]], [i for i in indices if not mask[i]]
