@@ -17,7 +17,8 @@
     ├── ArchiveError
     ├── ModelError
     │   ├── ModelRefused      a model folder that does not match its manifest or the declared features
-    │   └── NoChampion        no version carries the alias `champion`
+    │   ├── NoChampion        no version carries the alias `champion`
+    │   └── TooFewDecisions   the decision log is too short to be compared with anything
     └── ServiceError          a process of `rapport up` cannot be started, reached or stopped
         └── RequestRefused    the decision service was reached and refused a request
 
@@ -94,7 +95,11 @@ class StoreUnavailable(StoreError):  # noqa: N818
 
 
 class RowCorrupt(StoreError):  # noqa: N818
-    pass
+    """Stored rows that are not in the documented format; `rows` has their places in the call's argument."""
+
+    def __init__(self, message: str, *, rows: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class Fenced(StoreError):  # noqa: N818
@@ -114,6 +119,10 @@ class ModelRefused(ModelError):  # noqa: N818
 
 
 class NoChampion(ModelError):  # noqa: N818
+    pass
+
+
+class TooFewDecisions(ModelError):  # noqa: N818
     pass
 
 

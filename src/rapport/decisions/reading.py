@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rapport.decisions.record import DecisionRecord, FeatureValue, decode_record
 
@@ -32,11 +34,15 @@ LOG_COLUMNS = (
 """The columns that `read_log` always has; features, `score__<model>` and `version__<model>` come after them."""
 
 
-def read_log(archive: Archive, since_us: int | None = None, until_us: int | None = None) -> pd.DataFrame:
+def read_log(
+    archive: Archive, since_us: int | None = None, until_us: int | None = None, *, at_most: int | None = None
+) -> pd.DataFrame:
     """Decisions of the archive's topic `decisions`, oldest first, each once.
 
     Args:
         since_us, until_us: limits of the decision's time, microseconds UTC; None: none.
+        at_most: a longer log is sampled down to this many decisions, each as likely, always the same ones; memory is
+            bounded by it. None: all.
 
     Returns:
         LOG_COLUMNS (as_of: datetime64[us, UTC]; degraded: lists of codes), then one column per feature under its full
@@ -45,7 +51,7 @@ def read_log(archive: Archive, since_us: int | None = None, until_us: int | None
     """
     import pandas as pd
 
-    records = {record.decision_id: record for record in _records(archive, since_us, until_us)}
+    records = {record.decision_id: record for record in _records(archive, since_us, until_us, at_most)}
     rows = sorted(records.values(), key=lambda record: (record.as_of, record.decision_id))
     columns: dict[str, Any] = {name: [_base(record, name) for record in rows] for name in LOG_COLUMNS}
     columns["as_of"] = pd.Series([record.as_of for record in rows], dtype="datetime64[us, UTC]")
@@ -59,12 +65,41 @@ def read_log(archive: Archive, since_us: int | None = None, until_us: int | None
     return pd.DataFrame(columns)
 
 
-def _records(archive: Archive, since_us: int | None, until_us: int | None) -> Iterator[DecisionRecord]:
-    table = archive.scan("decisions", columns=["record"], since_us=since_us, until_us=until_us)
-    batches = table.to_batches() if hasattr(table, "to_batches") else table
-    for batch in batches:
-        for text in batch.column("record").to_pylist():
-            yield decode_record(text)
+def _records(
+    archive: Archive, since_us: int | None, until_us: int | None, at_most: int | None
+) -> Iterator[DecisionRecord]:
+    if at_most is None:
+        texts: Iterable[str] = archive.scan("decisions", ["record"], since_us, until_us).column("record").to_pylist()
+    else:
+        texts = _sample(_texts(archive, since_us, until_us), at_most)
+    return map(decode_record, texts)
+
+
+def _texts(archive: Archive, since_us: int | None, until_us: int | None) -> Iterator[list[str]]:
+    """The records as texts, in lists of bounded length."""
+    import pyarrow.dataset as ds
+
+    with archive.snapshot("decisions") as snapshot:
+        files = ds.dataset([str(path) for path in snapshot.files], schema=snapshot.schema, format="parquet")
+        for batch in files.to_batches(columns=["event_time", "record"]):
+            times = batch.column("event_time").cast("int64").to_numpy()
+            inside = np.full(len(times), True)
+            inside &= True if since_us is None else times >= since_us
+            inside &= True if until_us is None else times < until_us
+            yield batch.column("record").filter(inside).to_pylist()
+
+
+def _sample(lists: Iterable[list[str]], at_most: int) -> list[str]:
+    """The texts with the `at_most` smallest of as many random numbers: a uniform sample in one pass."""
+    random = np.random.default_rng(0)
+    kept: list[str] = []
+    keys = np.empty(0)
+    for texts in lists:
+        kept, keys = kept + texts, np.concatenate([keys, random.random(len(texts))])
+        if len(kept) > at_most:
+            chosen = np.argpartition(keys, at_most)[:at_most]
+            kept, keys = [kept[i] for i in chosen], keys[chosen]
+    return kept
 
 
 def _base(record: DecisionRecord, name: str) -> object:
