@@ -3,8 +3,9 @@
 Two locks per table, in `<archive>/.locks`, so that processes of one machine cannot hurt each other:
     <topic>.write   held alone by whoever changes the table: appends, deletions and compactions come one by one
     <topic>.files   held together by readers while they read files, and alone by whoever removes files
-Only a deletion waits for readers (a compaction that meets one leaves the old files to the next), and a reader never sees a file vanish. A writer's position is stored in the same commit
-as its rows, as two of Delta's application transactions: `<writer>:hi` and `<writer>:lo`.
+Only a deletion waits for readers (a compaction that meets one leaves the old files to the next), and a reader never
+sees a file vanish. A writer's position is stored in the same commit as its rows, as two of Delta's application
+transactions: `<writer>:hi` and `<writer>:lo`.
 """
 
 from __future__ import annotations
