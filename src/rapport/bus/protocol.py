@@ -96,7 +96,8 @@ class Bus(Protocol):
 
         Raises:
             PositionMoved: the stored position is not `expected`: another worker has the partition.
-            BusUnavailable
+            BusFull: a topic of the outputs is at its limit; nothing was done, try again later.
+            BusUnavailable: whether it was done is not known; rapport.bus.retry.commit_surely finds out.
         """
 
     def counts(self, prefix: str = "") -> dict[str, int]:

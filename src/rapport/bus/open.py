@@ -1,0 +1,33 @@
+"""From settings to a bus: the one place that knows which implementation is in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rapport.bus.protocol import Bus
+
+if TYPE_CHECKING:
+    from rapport.settings import Settings
+
+__all__ = ["open_bus"]
+
+
+def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
+    """The installation's bus. Nothing is connected until it is used.
+
+    Args:
+        settings: the installation's.
+        timeout_s: longest wait for an answer of the bus, seconds; then BusUnavailable.
+
+    Raises:
+        ServiceError: the embedded Redis has never been started.
+    """
+    from rapport.bus.redis_streams import RedisStreamsBus
+    from rapport.embedded import redis_url
+
+    return RedisStreamsBus(
+        redis_url(settings),
+        partitions=settings.partitions,
+        max_length=settings.bus_max_length,
+        timeout_s=timeout_s,
+    )

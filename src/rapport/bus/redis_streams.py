@@ -1,0 +1,222 @@
+"""The embedded bus: Redis Streams. One stream per partition, positions and counters in two hashes.
+
+Needs Redis 6.2 or later. A record's position is its stream id (milliseconds of the server's clock, sequence).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from rapport.bus import scripts
+from rapport.bus.keys import partition_of
+from rapport.bus.protocol import START, Message, Position
+from rapport.bus.redis_reader import Entry, RedisReader, SharedRead, parse_id, to_id
+from rapport.errors import BusFull, BusUnavailable, PositionMoved, SettingsError
+
+__all__ = ["RedisStreamsBus"]
+
+_PREFIX = "rapport:bus"
+_POSITIONS = f"{_PREFIX}:positions"
+_COUNTS = f"{_PREFIX}:counts"
+_PARTITIONS = f"{_PREFIX}:partitions"
+_CHUNK = 5_000
+_COUNT_STEP = 5_000
+_NO_LIMIT = 1 << 53
+
+
+class RedisStreamsBus:
+    """A bus on one Redis server. See rapport.bus.protocol.Bus. Safe for threads; nothing is connected until used.
+
+    Args:
+        redis_url: `redis://`, `rediss://` or `unix://`.
+        partitions: partitions of every topic; must be the same for all that use this Redis.
+        max_length: records that one partition of a topic may hold; more are refused with BusFull.
+        timeout_s: longest wait for an answer, seconds; then BusUnavailable.
+    """
+
+    def __init__(
+        self, redis_url: str, *, partitions: int = 1, max_length: int = 5_000_000, timeout_s: float = 5.0
+    ) -> None:
+        self._partitions = partitions
+        self._max_length = max_length
+        # A call is never repeated by the client: one that was applied and not answered would be applied twice.
+        # redis-py types each answer as "perhaps awaitable", hence Any.
+        self._redis: Any = redis.Redis.from_url(
+            redis_url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._redis.set_response_callback("XREAD", lambda response, **_: response)
+        self._publish = self._redis.register_script(scripts.PUBLISH)
+        self._commit = self._redis.register_script(scripts.COMMIT)
+        self._count = self._redis.register_script(scripts.COUNT)
+        self._shared = SharedRead(self)
+        self._layout_known = False
+
+    def close(self) -> None:
+        """Give the connections back. The bus can be used again afterwards."""
+        self._redis.close()
+
+    def stream(self, topic: str, partition: int) -> str:
+        """The Redis key of a partition."""
+        return f"{_PREFIX}:{topic}:{partition}"
+
+    def partitions(self, topic: str) -> int:
+        return self._partitions
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        streams, totals = self._streams(messages)
+        for at in range(0, len(messages), _CHUNK):
+            # The first chunk answers for all of them, so that a refused call has published nothing.
+            limit, room = (self._max_length, totals) if at == 0 else (_NO_LIMIT, [0] * len(streams))
+            records = self._records(messages[at : at + _CHUNK], streams)
+            with self._reached():
+                answer = self._publish(keys=streams, args=[limit, *room, *records])
+            self._check_full(answer, streams)
+        self._shared.forget()
+
+    def reader(self, topic: str, partition: int, after: Position = START) -> RedisReader:
+        return RedisReader(self, self._shared, topic, partition, after)
+
+    def position(self, group: str, topic: str, partition: int) -> Position:
+        with self._reached():
+            stored = self._redis.hget(_POSITIONS, _field(group, topic, partition))
+        return parse_id(stored) if stored else START
+
+    def commit(
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        *,
+        expected: Position,
+        position: Position,
+        outputs: Sequence[Message] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        streams, totals = self._streams(outputs)
+        amounts: list[Any] = list(chain.from_iterable((counts or {}).items()))
+        head = [_field(group, topic, partition), to_id(expected), to_id(position), len(amounts) // 2, *amounts]
+        records = self._records(outputs, streams)
+        with self._reached():
+            answer = self._commit(
+                keys=[_POSITIONS, _COUNTS, *streams], args=[*head, self._max_length, *totals, *records]
+            )
+        self._shared.forget()
+        if answer[0] == b"moved":
+            raise PositionMoved(
+                f"group {group!r} is at {answer[1].decode()} in {topic}/{partition}, not at {to_id(expected)}: "
+                "another worker has this partition"
+            )
+        self._check_full(answer, streams)
+
+    def counts(self, prefix: str = "") -> dict[str, int]:
+        with self._reached():
+            found = self._redis.hgetall(_COUNTS)
+        named = {name.decode(): int(amount) for name, amount in found.items()}
+        return {name: amount for name, amount in sorted(named.items()) if name.startswith(prefix)}
+
+    def trim(self, topic: str, partition: int, before: Position) -> int:
+        with self._reached():
+            return int(self._redis.xtrim(self.stream(topic, partition), minid=to_id(before), approximate=False))
+
+    def read(self, wanted: set[tuple[str, str]], max_records: int) -> dict[tuple[str, str], list[Entry]]:
+        """What comes after each (stream, id); at most `max_records` of each. For the readers of this bus.
+
+        Raises:
+            BusUnavailable
+        """
+        found: dict[tuple[str, str], list[Entry]] = {}
+        left = sorted(wanted)
+        while left:
+            # A stream is named once per call, for the answer tells streams apart by name only.
+            now = dict(left)
+            left = [pair for pair in left if now[pair[0]] != pair[1]]
+            with self._reached():
+                answer: Any = self._redis.execute_command("XREAD", "COUNT", max_records, "STREAMS", *now, *now.values())
+            for name, entries in answer or ():
+                stream = name.decode()
+                found[stream, now[stream]] = entries
+        return found
+
+    def count_after(self, stream: str, position: Position) -> int:
+        """Records of a stream after a position. Counts from both sides in steps, so it costs the shorter side.
+
+        Raises:
+            BusUnavailable
+        """
+        ahead: int = 0
+        behind: int = 0
+        start, end = to_id(position), to_id(position)
+        with self._reached():
+            while True:
+                step, last = self._count(keys=[stream], args=["XRANGE", f"({start}", "+", _COUNT_STEP])
+                ahead, start = ahead + step, last.decode()
+                if step < _COUNT_STEP:
+                    return ahead
+                side = end if behind == 0 else f"({end}"
+                step, last = self._count(keys=[stream], args=["XREVRANGE", side, "-", _COUNT_STEP])
+                behind, end = behind + step, last.decode()
+                if step < _COUNT_STEP:
+                    return max(int(self._redis.xlen(stream)) - behind, ahead)
+
+    def _streams(self, messages: Sequence[Message]) -> tuple[list[str], list[int]]:
+        """The streams that messages go to, and how many go to each."""
+        totals = Counter(self._stream_of(message) for message in messages)
+        return list(totals), list(totals.values())
+
+    def _stream_of(self, message: Message) -> str:
+        return self.stream(message.topic, partition_of(message.key, self._partitions))
+
+    def _records(self, messages: Sequence[Message], streams: list[str]) -> list[Any]:
+        index = {stream: i for i, stream in enumerate(streams, 1)}
+        encoded = (
+            (index[self._stream_of(m)], m.key.encode("utf-8", "replace"), m.value, m.origin.encode("utf-8", "replace"))
+            for m in messages
+        )
+        return list(chain.from_iterable(encoded))
+
+    def _check_full(self, answer: list[Any], streams: list[str]) -> None:
+        if answer[0] == b"full":
+            raise BusFull(
+                f"{streams[answer[1]]} holds {answer[2]} records, and {self._max_length} are allowed: wait until its "
+                "consumers have caught up (`rapport status` shows their lag), or raise RAPPORT_BUS_MAX_LENGTH"
+            )
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Redis's errors as the bus's, and on first use the number of partitions compared with the stored one."""
+        try:
+            if not self._layout_known:
+                self._check_layout()
+            yield
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise BusUnavailable(f"the bus does not answer: {error}; is Redis running (`rapport status`)?") from error
+        except redis.ResponseError as error:
+            if "OOM command not allowed" not in str(error):
+                raise
+            raise BusFull(f"Redis has no memory left: {error}; give it more (maxmemory), or drop data") from error
+
+    def _check_layout(self) -> None:
+        self._redis.set(_PARTITIONS, self._partitions, nx=True)
+        stored = int(self._redis.get(_PARTITIONS) or self._partitions)
+        if stored != self._partitions:
+            raise SettingsError(
+                f"RAPPORT_PARTITIONS={self._partitions}, but this bus was written with {stored} partitions: set it to "
+                f"{stored}, or start with an empty Redis"
+            )
+        self._layout_known = True
+
+
+def _field(group: str, topic: str, partition: int) -> str:
+    return f"{group}:{topic}:{partition}"

@@ -1,0 +1,162 @@
+"""The bus on Redis Streams: the protocol, and what a server's absence and restart do to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from conformance import BusConformance, MakeBus, messages, values
+
+from rapport.bus import START, Message, Position, open_bus
+from rapport.bus.redis_streams import RedisStreamsBus
+from rapport.bus.retry import Patience, Stopped, commit_surely
+from rapport.embedded import EmbeddedRedis
+from rapport.errors import BusFull, BusUnavailable, PositionMoved, SettingsError
+from rapport.settings import load_settings
+
+
+class TestRedisStreamsBus(BusConformance):
+    @pytest.fixture
+    def make_bus(self, redis_url: str) -> Iterator[MakeBus]:
+        made: list[RedisStreamsBus] = []
+
+        def make(**limits: Any) -> RedisStreamsBus:
+            made.append(RedisStreamsBus(redis_url, **limits))
+            return made[-1]
+
+        yield make
+        for bus in made:
+            bus.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_restarted_server_keeps_records_positions_and_counts(server: EmbeddedRedis) -> None:
+    bus = RedisStreamsBus(server.url, timeout_s=1)
+    bus.publish(messages(10))
+    reader = bus.reader("t", 0)
+    batch = reader.poll(4)
+    assert batch is not None
+    bus.commit("g", "t", 0, expected=START, position=batch.positions[-1], outputs=messages(4, "out"), counts={"n": 4})
+    server.stop()
+    with pytest.raises(BusUnavailable):
+        bus.publish(messages(1))
+    with pytest.raises(BusUnavailable):
+        bus.position("g", "t", 0)
+    with pytest.raises(BusUnavailable):
+        bus.reader("t", 0).poll(1)
+    server.start()
+    assert bus.position("g", "t", 0) == batch.positions[-1]
+    assert bus.counts() == {"n": 4}
+    assert len(values(bus, "t")) == 10 and len(values(bus, "out")) == 4
+    rest = reader.poll(100)
+    assert rest is not None and rest.values == [b"%d" % i for i in range(4, 10)]
+    bus.commit("g", "t", 0, expected=batch.positions[-1], position=rest.positions[-1], outputs=messages(6, "out"))
+    bus.publish(messages(1))
+    bus.close()
+
+
+def test_a_frozen_server_is_unavailable_in_time_and_usable_afterwards(server: EmbeddedRedis) -> None:
+    bus = RedisStreamsBus(server.url, timeout_s=0.2)
+    bus.publish(messages(1))
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(BusUnavailable):
+            bus.commit("g", "t", 0, expected=START, position=Position(1, 0))
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    # The lost answer may have been a yes: commit_surely looks before it tries again.
+    commit_surely(bus, Patience(), "g", "t", 0, expected=bus.position("g", "t", 0), position=Position(2, 0))
+    assert bus.position("g", "t", 0) == Position(2, 0)
+    bus.close()
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_twice(server: EmbeddedRedis) -> None:
+    bus = RedisStreamsBus(server.url, timeout_s=0.3)
+    bus.publish(messages(1))
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    wake = threading.Timer(0.8, os.kill, (server.pid, signal.SIGCONT))
+    wake.start()
+    commit_surely(
+        bus,
+        Patience(),
+        "g",
+        "t",
+        0,
+        expected=START,
+        position=Position(3, 0),
+        outputs=messages(5, "out"),
+        counts={"n": 5},
+    )
+    wake.join()
+    assert len(values(bus, "out")) == 5 and bus.counts() == {"n": 5}
+    with pytest.raises(PositionMoved):
+        commit_surely(bus, Patience(), "g", "t", 0, expected=START, position=Position(4, 0))
+    bus.close()
+
+
+def test_waiting_ends_when_the_process_shall() -> None:
+    bus = RedisStreamsBus("unix:///nowhere/redis.sock")
+    stop = threading.Event()
+    timer = threading.Timer(0.2, stop.set)
+    timer.start()
+    with pytest.raises(Stopped):
+        Patience(stop).call(lambda: bus.counts())
+    timer.join()
+
+
+def test_another_number_of_partitions_is_refused(redis_url: str) -> None:
+    first, second = RedisStreamsBus(redis_url, partitions=2), RedisStreamsBus(redis_url, partitions=3)
+    first.publish(messages(1))
+    with pytest.raises(SettingsError, match="written with 2 partitions"):
+        second.publish(messages(1))
+    first.close()
+    second.close()
+
+
+def test_a_server_without_memory_refuses_and_nothing_is_half_done(redis_url: str) -> None:
+    bus = RedisStreamsBus(redis_url)
+    bus.publish(messages(1))
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", "100kb")
+        try:
+            with pytest.raises(BusFull, match="memory"):
+                bus.commit("g", "t", 0, expected=START, position=Position(1, 0), outputs=[Message("out", "k", b"x")])
+            assert bus.position("g", "t", 0) == START and values(bus, "out") == []
+        finally:
+            client.config_set("maxmemory", "0")
+    bus.close()
+
+
+def test_an_idle_bus_reads_for_all_readers_at_once(redis_url: str) -> None:
+    bus = RedisStreamsBus(redis_url)
+    readers = [bus.reader(f"t{i}", 0) for i in range(10)]
+    with redis.Redis.from_url(redis_url) as client:
+        readers[0].poll(1)
+        client.config_resetstat()
+        assert [reader.poll(1) for reader in readers] == [None] * 10
+        info: Any = client.info("commandstats")
+    assert info["cmdstat_xread"]["calls"] < 10
+    bus.close()
+
+
+def test_open_bus_uses_the_settings(redis_url: str, tmp_path: Path) -> None:
+    env = {"RAPPORT_REDIS_URL": redis_url, "RAPPORT_PARTITIONS": "5", "RAPPORT_BUS_MAX_LENGTH": "1000"}
+    bus = open_bus(load_settings(env, root=tmp_path))
+    assert bus.partitions("t") == 5
+    bus.publish(messages(20))
+    assert len(values(bus, "t")) == 20
