@@ -1,0 +1,140 @@
+"""The HTTP routes. Every handler answers JSON and refuses in one shape; none knows how a decision is made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from bentos.body import decode_body, read_body, require_type
+from bentos.intake import parse_events, parse_lines
+from bentos.metrics import render
+from bentos.openapi import openapi_json
+from bentos.pages import landing_page, reference_page, swagger_files
+from bentos.refusal import Refusal
+from bentos.runtime import Runtime
+from bentos.schemas import FeedbackRequest, PersonalizeRequest
+
+__all__ = ["Api", "json_answer"]
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+PERSONALIZE_LIMIT_BYTES = 64 * 1024
+FEEDBACK_LIMIT_BYTES = 16 * 1024
+EVENTS_LIMIT_BYTES = 4 * 1024 * 1024
+MAX_KEY = 256
+
+_logger = logging.getLogger(__name__)
+_encoder = msgspec.json.Encoder()
+_personalize = msgspec.json.Decoder(PersonalizeRequest)
+_feedback = msgspec.json.Decoder(FeedbackRequest)
+Handler = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
+
+
+def json_answer(value: object, status: int = 200) -> Response:
+    return Response(_encoder.encode(value), status, media_type=JSON)
+
+
+class Api:
+    """The routes over one runtime, which the service's start puts in place."""
+
+    def __init__(self) -> None:
+        self.runtime: Runtime | None = None
+        self._methods: dict[str, set[str]] = {}
+
+    @property
+    def app(self) -> Starlette:
+        """The ASGI application; the hottest route first."""
+        routes = [
+            self._route("/personalize", self._personalize, "POST"),
+            self._route("/events", self._events, "POST"),
+            self._route("/feedback", self._feedback, "POST"),
+            self._route("/metrics", self._metrics, "GET"),
+            self._route("/openapi.json", self._openapi, "GET"),
+            self._route("/docs", self._reference, "GET"),
+            self._route("/", self._landing, "GET"),
+            Mount("/docs/assets", swagger_files()),
+            Mount("/", self._elsewhere),
+        ]
+        self._methods = {route.path: route.methods or set() for route in routes if isinstance(route, Route)}
+        return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+
+    @property
+    def _running(self) -> Runtime:
+        if self.runtime is None:
+            raise Refusal(503, "starting", "", "the service is starting; ask again in a second", {"Retry-After": "1"})
+        return self.runtime
+
+    async def _personalize(self, request: Request) -> Response:
+        require_type(request, JSON)
+        wanted = decode_body(_personalize, await read_body(request, PERSONALIZE_LIMIT_BYTES))
+        return json_answer(await self._running.decider.decide(wanted))
+
+    async def _events(self, request: Request) -> Response:
+        media_type = require_type(request, JSON, NDJSON)
+        body = await read_body(request, EVENTS_LIMIT_BYTES)
+        given = parse_lines(body) if media_type == NDJSON else parse_events(body)
+        answer = await self._running.intake.take_events(given)
+        return json_answer(answer, 202 if answer.accepted else 400)
+
+    async def _feedback(self, request: Request) -> Response:
+        require_type(request, JSON)
+        wanted = decode_body(_feedback, await read_body(request, FEEDBACK_LIMIT_BYTES))
+        key = request.headers.get("idempotency-key")
+        if key is not None and not 1 <= len(key) <= MAX_KEY:
+            raise Refusal(400, "bad_value", "Idempotency-Key", f"{len(key)} characters; 1 to {MAX_KEY} are allowed")
+        return json_answer(await self._running.intake.take_feedback(wanted, key), 202)
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(render(self._running.metrics), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _openapi(self, request: Request) -> Response:
+        return Response(openapi_json(), media_type=JSON)
+
+    async def _reference(self, request: Request) -> Response:
+        return HTMLResponse(reference_page())
+
+    async def _landing(self, request: Request) -> Response:
+        return HTMLResponse(landing_page(self._running.health()))
+
+    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything that no route takes: other paths, and other methods."""
+        allowed = ", ".join(sorted(self._methods.get(scope["path"], ())))
+        refusal = Refusal(404, "not_found", "", "there is nothing here; GET / lists what there is")
+        if allowed:
+            detail = f"{scope['method'][:20]} is not served here; {allowed} is"
+            refusal = Refusal(405, "method_not_allowed", "", detail, {"Allow": allowed})
+        await _refused(refusal)(scope, receive, send)
+
+    def _route(self, path: str, handler: Handler, method: str) -> Route:
+        async def guarded(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except Refusal as refusal:
+                response = _refused(refusal)
+            except Exception:  # the last line: the traceback names code, never values
+                _logger.exception("%s %s failed", method, path)
+                response = _refused(Refusal(500, "internal_error", "", "this failed; the service's log says where"))
+            if self.runtime is not None:
+                self.runtime.metrics.answers[path, response.status_code] += 1
+            return response
+
+        return Route(path, guarded, methods=[method])
+
+
+def _refused(refusal: Refusal) -> Response:
+    return Response(refusal.body(), refusal.status, headers=refusal.headers, media_type=JSON)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _refused(Refusal(status, "not_found" if status == 404 else "refused", "", "this path is not served"))

@@ -1,0 +1,73 @@
+"""Features for one decision: read within a deadline, behind a circuit breaker, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from bentos.breaker import Breaker
+from bentos.metrics import Metrics
+from rapport.errors import StoreError
+from rapport.online import FeatureRows
+
+__all__ = ["FeatureGateway", "Reader"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """Reads rows of features (rapport.online.OnlineReader)."""
+
+    async def read_async(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows: ...
+
+
+class FeatureGateway:
+    """The online store as decisions see it: an answer in time, or None.
+
+    Attributes:
+        reader: what reads; None while the store has not been reached yet.
+    """
+
+    def __init__(self, deadline_s: float, metrics: Metrics, breaker: Breaker | None = None) -> None:
+        self.reader: Reader | None = None
+        self.breaker = breaker or Breaker()
+        self._deadline_s = deadline_s
+        self._metrics = metrics
+
+    async def read(self, customer_id: str, as_of_us: int) -> FeatureRows | None:
+        """One customer's row (n = 1); None when the store does not answer within the deadline."""
+        if self.breaker.is_open or self.reader is None:
+            self._metrics.store_errors["circuit_open"] += 1
+            return None
+        return await self._ask(self.reader, customer_id, as_of_us)
+
+    async def probe(self, as_of_us: int) -> bool:
+        """Ask the store although the breaker may be open; closes it when there is an answer."""
+        if self.reader is None:
+            return False
+        was_open = self.breaker.is_open
+        found = await self._ask(self.reader, "", as_of_us) is not None
+        if found and was_open:
+            _logger.warning("the online store answers: decisions use features again")
+        return found
+
+    async def _ask(self, reader: Reader, customer_id: str, as_of_us: int) -> FeatureRows | None:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                rows = await reader.read_async([customer_id], as_of_us)
+        except TimeoutError:
+            self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")
+        except StoreError as error:
+            self._fail(type(error).__name__, str(error))
+        else:
+            self.breaker.succeeded()
+            return rows
+        return None
+
+    def _fail(self, kind: str, why: str) -> None:
+        self._metrics.store_errors[kind] += 1
+        if not self.breaker.is_open:
+            _logger.warning("the online store fails, decisions go on without features: %s", why)
+        self.breaker.failed()

@@ -1,0 +1,192 @@
+"""The service's OpenAPI 3.1 description, made from the structs that decode its requests and encode its answers."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from bentos import schemas
+from rapport.decisions.degraded import CODES
+from rapport.decisions.record import Decision
+from rapport.events.schema import EVENT_TYPES
+
+__all__ = ["openapi", "openapi_json"]
+
+_REF = "#/components/schemas/{name}"
+_EXAMPLE_TIME = "2026-03-01T12:00:00Z"
+
+
+@cache
+def openapi_json() -> bytes:
+    """The description as JSON."""
+    return msgspec.json.format(msgspec.json.encode(openapi()), indent=2)
+
+
+def openapi() -> dict[str, Any]:
+    """The description as plain values."""
+    types = [
+        schemas.PersonalizeRequest,
+        schemas.FeedbackRequest,
+        schemas.FeedbackAnswer,
+        schemas.EventsAnswer,
+        schemas.Health,
+        Decision,
+        *EVENT_TYPES.values(),
+    ]
+    _, components = msgspec.json.schema_components(types, ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rapport",
+            "version": version("rapport"),
+            "summary": "Decisions for chatbots, from features of customers in real time",
+            "description": "Missing inputs degrade a decision and are named in `degraded`; they never fail it.",
+        },
+        "paths": _paths(),
+        "components": {"schemas": {**components, "EventsRequest": _events_request(), "Error": _error()}},
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/personalize": {"post": _personalize()},
+        "/events": {"post": _events()},
+        "/feedback": {"post": _feedback()},
+        "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
+        "/readyz": {
+            "get": _get(
+                "What works and what does not",
+                "200 as soon as decisions are answered, degraded or not; with `?strict=1` 503 unless all is well.",
+                "Health",
+            )
+        },
+        "/metrics": {"get": _get("Prometheus metrics", "In the text format.", None)},
+    }
+
+
+def _personalize() -> dict[str, Any]:
+    codes = "\n".join(f"- `{code}`: {meaning}" for code, meaning in CODES.items())
+    return _post(
+        "Decide what to answer a customer with, and how",
+        f"Codes of `degraded`:\n\n{codes}",
+        "PersonalizeRequest",
+        {"customer_id": "17850", "session_data": {"message": "Where is my parcel?", "locale": "en"}},
+        {"200": ("The decision", "Decision"), **_refusals("400", "413", "415")},
+    )
+
+
+def _events() -> dict[str, Any]:
+    event = {
+        "event_id": "click-1",
+        "customer_id": "17850",
+        "event_time": _EXAMPLE_TIME,
+        "action": "cart_add",
+        "product_id": "85123A",
+        "price": "2.55",
+        "currency": "GBP",
+    }
+    operation = _post(
+        "Give events of one topic",
+        "Each event is checked by itself; refused ones are told here and kept among the dead letters. With "
+        'Content-Type application/x-ndjson: one `{"topic": …, "event": …}` a line.',
+        "EventsRequest",
+        {"topic": "customer_clicks", "events": [event]},
+        {
+            "202": ("At least one event was accepted, all are on the bus", "EventsAnswer"),
+            "400": ("No event was accepted (an EventsAnswer), or the body is wrong (an Error)", "Error"),
+            **_refusals("413", "415", "429", "503"),
+        },
+    )
+    operation["requestBody"]["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
+    return operation
+
+
+def _feedback() -> dict[str, Any]:
+    operation = _post(
+        "Tell what a customer said of an answer",
+        "At least one of csat, nps, resolved and resolution_time_s.",
+        "FeedbackRequest",
+        {"customer_id": "17850", "decision_id": "0f3c", "csat": 5, "resolved": True},
+        {"202": ("The feedback is on the bus", "FeedbackAnswer"), **_refusals("400", "413", "415", "429", "503")},
+    )
+    operation["parameters"] = [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+            "description": "Repeating the request with the same key has no further effect for 10 minutes.",
+        }
+    ]
+    return operation
+
+
+_REFUSALS = {
+    "400": "The request is wrong: field, reason and what is allowed",
+    "413": "The body is too large",
+    "415": "The Content-Type is not JSON",
+    "429": "The bus is full; ask again after Retry-After seconds",
+    "503": "The bus does not answer; nothing was taken",
+}
+
+
+def _refusals(*statuses: str) -> dict[str, tuple[str, str]]:
+    return {status: (_REFUSALS[status], "Error") for status in statuses}
+
+
+def _post(
+    summary: str, text: str, request: str, example: object, answers: dict[str, tuple[str, str]]
+) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "description": text,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(name=request)}, "example": example}},
+        },
+        "responses": {status: _response(said, schema) for status, (said, schema) in sorted(answers.items())},
+    }
+
+
+def _get(summary: str, text: str, schema: str | None) -> dict[str, Any]:
+    answer = _response("OK", schema) if schema else {"description": "OK"}
+    return {"summary": summary, "description": text, "responses": {"200": answer}}
+
+
+def _response(text: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": text,
+        "content": {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}},
+    }
+
+
+def _events_request() -> dict[str, Any]:
+    events = [{"$ref": _REF.format(name=struct.__name__)} for struct in EVENT_TYPES.values()]
+    one = {"anyOf": events}
+    return {
+        "title": "EventsRequest",
+        "type": "object",
+        "required": ["topic", "events"],
+        "additionalProperties": False,
+        "properties": {
+            "topic": {"enum": list(EVENT_TYPES)},
+            "events": {"anyOf": [{"type": "array", "items": one, "maxItems": schemas.MAX_EVENTS}, one]},
+        },
+    }
+
+
+def _error() -> dict[str, Any]:
+    text = {"type": "string"}
+    fields = {
+        "field": {**text, "description": "Dotted path; empty for the request as a whole"},
+        "reason": {**text, "description": "A stable code"},
+        "detail": {**text, "description": "The value, and what is allowed"},
+    }
+    return {
+        "title": "Error",
+        "type": "object",
+        "required": ["error"],
+        "properties": {"error": {"type": "object", "required": list(fields), "properties": fields}},
+    }

@@ -1,0 +1,99 @@
+"""Reasons in words: what a feature is called, what its value reads like, and which way it moved a score.
+
+The words follow from the feature's name (`view__what_window`, with units at the end), so that a new feature needs none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from rapport.decisions.record import Reason
+
+__all__ = ["phrase_of", "top_reasons", "value_text"]
+
+_WINDOW = re.compile(r"_(\d+)([smhd])(?=_|$)")
+_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
+_LEAST = 0.01
+_SINCE = re.compile(r"^since_(?P<what>.+)_s$")
+_SHARE = re.compile(r"(^|_)share(_|$)")
+_RENAMED = {
+    "recency_s": "time since the last order",
+    "frequency": "orders ever",
+    "monetary_micros": "spent ever",
+    "open_tickets": "open tickets",
+}
+
+
+def top_reasons(
+    model: str, contributions: Sequence[tuple[str, float]], values: Sequence[float], *, most: int = 3
+) -> list[Reason]:
+    """The features that moved a score most, greatest first.
+
+    Args:
+        contributions: (full name, log-odds) in the model's order.
+        values: the model's inputs in that order; NaN: not known.
+        most: how many at most; contributions under 0.01 are left out.
+    """
+    ranked = sorted(zip(contributions, values, strict=True), key=lambda pair: -abs(pair[0][1]))[:most]
+    return [
+        _reason(model, name, contribution, value)
+        for (name, contribution), value in ranked
+        if abs(contribution) >= _LEAST
+    ]
+
+
+def _reason(model: str, name: str, contribution: float, value: float) -> Reason:
+    known = value if value == value else None
+    verb = "raises" if contribution > 0 else "lowers"
+    text = f"{phrase_of(name)}: {value_text(name, known)} ({verb} {model.replace('_', ' ')})"
+    return Reason(model, name, known, round(contribution, 4), text)
+
+
+@lru_cache(maxsize=1_024)
+def phrase_of(name: str) -> str:
+    """A feature's full name in words: `carts__cart_adds_1d` reads "cart adds in the last day"."""
+    short = name.partition("__")[2] or name
+    if short in _RENAMED:
+        return _RENAMED[short]
+    window = _WINDOW.search(short)
+    tail = f" in the last {_length(int(window[1]), window[2])}" if window else ""
+    bare = _WINDOW.sub("", short) if window else short
+    since = _SINCE.match(bare)
+    if since:
+        return f"time since the last {since['what'].replace('_', ' ')}"
+    words = bare.removesuffix("_s").replace("_micros", "").replace("_", " ")
+    for ending, prefix in ((" mean", "mean "), (" max", "highest "), (" min", "lowest "), (" last", "last ")):
+        if words.endswith(ending):
+            words = prefix + words.removesuffix(ending)
+    if words.endswith(" std"):
+        words = "spread of " + words.removesuffix(" std")
+    return words + tail
+
+
+def value_text(name: str, value: float | None) -> str:
+    """A value as people read it, by the unit in the feature's name."""
+    short = name.partition("__")[2] or name
+    if value is None:
+        return "not known"
+    if "_micros" in short:
+        return f"{value / 1e6:,.2f}"
+    if short.endswith("_s") or "_time_s_" in short:
+        return _duration(value)
+    if _SHARE.search(short):
+        return f"{value:.0%}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.2f}"
+
+
+def _length(count: int, unit: str) -> str:
+    word = _UNITS[unit]
+    return word if count == 1 else f"{count} {word}s"
+
+
+def _duration(seconds: float) -> str:
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = round(seconds / size)
+            return f"{count} {word}{'' if count == 1 else 's'}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,189 @@
+"""The service put together: its parts, how they start, and what runs beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import time
+from pathlib import Path
+
+import redis
+import redis.asyncio
+
+from bentos.answering import load_answering
+from bentos.background import Background
+from bentos.decide import Decider
+from bentos.features import FeatureGateway
+from bentos.freshness import Freshness
+from bentos.health import health_of
+from bentos.intake import Intake
+from bentos.metrics import Metrics
+from bentos.schemas import Health, PersonalizeRequest, SessionData
+from bentos.scoring import MODELS, SEGMENTS, Scorer
+from bentos.worldtime import FollowedClock
+from rapport.bus import open_bus
+from rapport.bus.protocol import Bus
+from rapport.clock import WORLD_CLOCK_KEY
+from rapport.decisions import DecisionLog
+from rapport.errors import BusError, ServiceError, StoreUnavailable
+from rapport.models import Champions
+from rapport.online import OnlineReader, connect_async, reader_for
+from rapport.settings import Settings
+
+__all__ = ["Runtime"]
+
+FEATURE_SERVICE = "personalization"
+BUS_TIMEOUT_S = 1.0
+WARM_UP_DECISIONS = 50
+_logger = logging.getLogger(__name__)
+
+
+class Runtime:
+    """One worker's parts. Made without asking anything of anybody; `start` sets it going."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._background = Background()
+        self._bus: Bus | None = None
+        self._bus_lock = threading.Lock()
+        self._bus_well = False
+        self._reader: OnlineReader | None = None
+        self._side: redis.asyncio.Redis | None = None
+        self._champions: Champions | None = None
+        self._freshness = Freshness()
+        self._answering = load_answering(Path(__file__).parent)
+        self._ready = asyncio.Event()
+        self.clock = FollowedClock()
+        self.metrics = Metrics(gauges=self._gauges, lost_records=self._lost_records, versions=self._versions)
+        self.log = DecisionLog(self.bus)
+        self.features = FeatureGateway(settings.deadline_ms / 1e3, self.metrics)
+        self.scorer = Scorer()
+        self.intake = Intake(self.bus, self.clock, self.metrics)
+        self.decider = Decider(
+            self.features,
+            self.scorer,
+            self._answering,
+            self.clock,
+            self.log,
+            self.metrics,
+            stale=lambda: self._freshness.stale,
+        )
+
+    async def start(self) -> None:
+        """Set the background going, and return once the first look at every part has been taken."""
+        background = self._background
+        background.every(0.25, "online store", self._keep_store)
+        background.every(0.5, "models", self._keep_models)
+        background.every(0.5, "world clock", self._keep_clock)
+        background.every(2.0, "bus", self._keep_bus)
+        background.every(3_600.0, "warm-up", self._warm_up)
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        """Stop the background, publish the decisions that wait, and close every connection."""
+        await self._background.stop()
+        await asyncio.to_thread(self.log.close)
+        self.intake.close()
+        if self._reader is not None:
+            await self._reader.close_async()
+            self._reader.close()
+        if self._side is not None:
+            await self._side.aclose()
+
+    def bus(self) -> Bus:
+        """The bus, opened when it is first needed.
+
+        Raises:
+            ServiceError: the embedded Redis has never been started.
+        """
+        with self._bus_lock:
+            if self._bus is None:
+                self._bus = open_bus(self._settings, timeout_s=BUS_TIMEOUT_S)
+            return self._bus
+
+    def health(self) -> Health:
+        versions = {name: self._versions().get(name) for name in (*MODELS, SEGMENTS)}
+        problems = {**(self._champions.problems if self._champions else {}), **self._background.problems}
+        return health_of(
+            ready=self._ready.is_set(),
+            redis=not self.features.breaker.is_open,
+            bus=self._bus_well,
+            stale=self._freshness.stale,
+            answering=self._answering,
+            versions=versions,
+            problems=problems,
+        )
+
+    async def _keep_store(self) -> None:
+        """Make the reader once it can be made; while the store fails, probe it."""
+        if self._reader is None:
+            self._reader = await asyncio.to_thread(reader_for, self._settings, FEATURE_SERVICE)
+            self._champions = Champions(
+                self._settings.data_dir / "models", self._reader.fingerprints, poll_s=float("inf")
+            )
+            await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
+            self.features.reader = self._reader
+            self.scorer.champions = self._champions
+        if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
+            raise StoreUnavailable("does not answer; decisions go on without features")
+
+    async def _keep_models(self) -> None:
+        if self._champions is not None:
+            await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
+
+    async def _keep_clock(self) -> None:
+        try:
+            if self._side is None:
+                self._side = connect_async(self._settings)
+            self.clock.follow(await self._side.get(WORLD_CLOCK_KEY))
+        except (redis.RedisError, ServiceError):
+            # the step "online store" tells of it; the last clock goes on
+            return
+
+    async def _keep_bus(self) -> None:
+        self._bus_well = False
+        await asyncio.to_thread(self._check_bus)
+        self._bus_well = True
+
+    def _check_bus(self) -> None:
+        try:
+            self._freshness.check(self.bus(), time.monotonic())
+        except ServiceError as error:
+            raise BusError(str(error)) from error
+
+    async def _warm_up(self) -> None:
+        """Once the parts have been tried: run the whole path, then put what start-up left out of the collector's sight.
+
+        The imports leave millions of objects; a full collection that walks them takes 15 to 250 ms."""
+        if self._ready.is_set():
+            return
+        while self._reader is None and "online store" not in self._background.problems:
+            await asyncio.sleep(0.02)
+        request = PersonalizeRequest("warm-up", SessionData(message="I am still waiting for my order!"))
+        for _ in range(WARM_UP_DECISIONS):
+            await self.decider.decide(request, logged=False)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        self._ready.set()
+        _logger.info("the service is warm")
+
+    def _gauges(self) -> dict[str, float]:
+        return {
+            "rapport_decision_log_depth": self.log.depth,
+            "rapport_feature_store_circuit_open": float(self.features.breaker.is_open),
+            "rapport_features_stale": float(self._freshness.stale),
+        }
+
+    def _lost_records(self) -> tuple[int, int]:
+        return self.log.published, self.log.dropped
+
+    def _versions(self) -> dict[str, str]:
+        if self._champions is None:
+            return {}
+        loaded = {name: self._champions.get(name) for name in MODELS}
+        found = {name: model.version for name, model in loaded.items() if model is not None}
+        segments = self._champions.segments(SEGMENTS)
+        return {**found, SEGMENTS: segments.version} if segments else found

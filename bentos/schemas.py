@@ -1,0 +1,120 @@
+"""Requests and answers of the HTTP service. Requests are closed: a field that is not named here is refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+__all__ = [
+    "MAX_EVENTS",
+    "EventResult",
+    "EventsAnswer",
+    "EventsRequest",
+    "FeedbackAnswer",
+    "FeedbackRequest",
+    "Health",
+    "ModelHealth",
+    "NdjsonLine",
+    "PersonalizeRequest",
+    "SessionData",
+]
+
+MAX_EVENTS = 5_000
+
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$")]
+
+
+class SessionData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What the chatbot knows of this turn."""
+
+    message: Annotated[str, Meta(max_length=4_000, description="What the customer has just written.")] | None = None
+    channel: Annotated[str, Meta(max_length=64, description="web, app, whatsapp, …")] | None = None
+    page: Annotated[str, Meta(max_length=256, description="Where the customer is looking.")] | None = None
+    locale: Annotated[Locale, Meta(description="BCP 47, as `de-AT`; default: the profile's.")] | None = None
+
+
+class PersonalizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One turn of a conversation."""
+
+    customer_id: Annotated[Id, Meta(description="The shop's own id of the customer.")]
+    session_data: SessionData = SessionData()
+
+
+class EventsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Events of one topic. `events` is one event or a list of them; each is checked by itself."""
+
+    topic: str
+    events: msgspec.Raw
+
+
+class NdjsonLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of an NDJSON body: an event and its topic."""
+
+    topic: str
+    event: msgspec.Raw
+
+
+class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one event, by its place in the request."""
+
+    index: int
+    status: Literal["accepted", "refused"]
+    field: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """accepted + refused = the events given. Refused ones are kept among the dead letters, too."""
+
+    accepted: int
+    refused: int
+    results: list[EventResult]
+
+
+class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What a customer said of an answer: at least one of csat, nps, resolved, resolution_time_s."""
+
+    customer_id: Id
+    decision_id: Id | None = None
+    conversation_id: Id | None = None
+    csat: Annotated[int, Meta(ge=1, le=5)] | None = None
+    nps: Annotated[int, Meta(ge=0, le=10)] | None = None
+    resolved: bool | None = None
+    resolution_time_s: Annotated[float, Meta(ge=0, le=31_536_000)] | None = None
+    event_time: Annotated[datetime, Meta(tz=True)] | None = None
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    """Repeating a request with the same key has no further effect for 10 minutes. The header Idempotency-Key does the same."""
+
+
+class FeedbackAnswer(msgspec.Struct, frozen=True):
+    """The feedback is on the bus, under this event id."""
+
+    event_id: str
+
+
+class ModelHealth(msgspec.Struct, frozen=True):
+    """One model of the service."""
+
+    loaded: bool
+    version: str | None = None
+    problem: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What `GET /readyz` answers."""
+
+    ready: bool
+    """Whether decisions are answered at all."""
+    status: Literal["ok", "degraded", "starting"]
+    redis: bool
+    bus: bool
+    policy: bool
+    features_current: bool
+    """False: events wait and nobody computes features from them."""
+    models: dict[str, ModelHealth]
+    problems: list[str]

@@ -1,0 +1,58 @@
+"""The BentoML service: `bentoml serve bentos.service:Personalization`, or `python -m bentos` with Rapport's settings.
+
+JSON only: no API methods, no runners, nothing that unpickles. BentoML gives the process, its sockets and its workers;
+the routes are an ASGI application mounted in it, which halves the latency of an API method.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bentoml
+
+from bentos.api import Api
+from bentos.probes import Probes
+from bentos.runtime import Runtime
+from rapport.settings import disable_telemetry, load_settings
+
+__all__ = ["Personalization"]
+
+# This module is the entry point of BentoML's processes: nothing earlier can do it.
+disable_telemetry()
+
+_api = Api()
+
+
+@bentoml.service(
+    name="rapport",
+    workers=1,
+    # Its OpenTelemetry middleware costs a third of the latency even when nobody listens.
+    tracing={"excluded_urls": ".*"},
+    # No request is allowed to last; each of BentoML's timers lives that long.
+    traffic={"timeout": 15},
+    # /metrics is the application's; one line per request costs more than a decision, and holds addresses.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    http={"host": "127.0.0.1", "port": 8400, "cors": {"enabled": False}},
+)
+@bentoml.asgi_app(_api.app, path="/", name="api")
+class _Personalization:
+    """Decisions for chatbots."""
+
+    @bentoml.on_startup
+    async def begin(self) -> None:
+        runtime = Runtime(load_settings())
+        await runtime.start()
+        _api.runtime = runtime
+
+    @bentoml.on_shutdown
+    async def end(self) -> None:
+        if _api.runtime is not None:
+            await _api.runtime.stop()
+
+    async def __is_ready__(self) -> bool:
+        return _api.runtime is not None and _api.runtime.health().ready
+
+
+Personalization: Any = _Personalization
+Personalization.add_asgi_middleware(Probes, api=_api)
