@@ -1,9 +1,4 @@
-"""The command `rapport`: its commands, and how errors leave it.
-
-Exit codes: 0 done; 1 it failed; 2 the command line, a setting, a mapping or a declaration is wrong; 3 bus, store or
-archive does not answer; 4 a model is refused or there is none; 5 a process is not running or cannot be; 70 a defect
-of Rapport; 130 Ctrl-C.
-"""
+"""The command `rapport`: its commands, and how errors leave it."""
 
 from __future__ import annotations
 
@@ -13,13 +8,24 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import processes
+from rapport.cli import customers, processes
 from rapport.errors import RapportError
 
-__all__ = ["app", "run"]
+__all__ = ["EXIT_CODES", "app", "run"]
 
 EXIT_DEFECT = 70
 EXIT_INTERRUPTED = 130
+EXIT_CODES = {
+    0: "done",
+    1: "it failed, and nothing below says how",
+    2: "the command line, a setting, a mapping file or a feature declaration is wrong",
+    3: "bus, online store or archive does not answer, or does not accept",
+    4: "a model is refused, or there is none",
+    5: "a process of `rapport up` is not running, does not work or cannot be started",
+    EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
+    EXIT_INTERRUPTED: "Ctrl-C",
+}
+"""What each exit code means; errors.py says which error has which."""
 
 app = typer.Typer(
     name="rapport",
@@ -41,9 +47,13 @@ def _options(
     """
 
 
-_PROCESSES = "Processes"
-for _command in (processes.up, processes.down, processes.status):
-    app.command(rich_help_panel=_PROCESSES)(_command)
+for _command in (
+    processes.up,
+    processes.down,
+    processes.status,
+    customers.features,
+):
+    app.command()(_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

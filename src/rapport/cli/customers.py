@@ -1,0 +1,60 @@
+"""features, decide: what is known of a customer, and what a chatbot would be told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rapport.cli.common import Customer, Json, settings_now
+from rapport.cli.output import duration, emit, table
+
+if TYPE_CHECKING:
+    from rapport.online import FeatureRows
+
+__all__ = ["features"]
+
+
+def features(
+    customer: Customer,
+    service: Annotated[str, typer.Option(help="The feature service to read.")] = "personalization",
+    as_of: Annotated[str, typer.Option(help="Read as of this time (RFC 3339); default: now.", show_default=False)] = "",
+    as_json: Json = False,
+) -> None:
+    """Show a customer's features as the online store has them, with their status and age.
+
+    Example: rapport features c-000001 --service purchase_propensity
+    """
+    from rapport.cli.worldtime import parse_time, world_clock
+    from rapport.clock import from_us, to_us
+    from rapport.online import reader_for
+
+    settings = settings_now()
+    as_of_us = to_us(parse_time(as_of)) if as_of else world_clock(settings).now_us()
+    rows = reader_for(settings, service).read([customer], as_of_us)
+    if as_json:
+        emit(_as_dict(customer, rows, from_us(as_of_us).isoformat()))
+        return
+    shown = []
+    for name, value in rows.row(0).items():
+        view, _, feature = name.partition("__")
+        newest_us = int(rows.newest_us[view][0])
+        age = duration((as_of_us - newest_us) / 1e6) if newest_us else None
+        shown.append((view, feature, _text(value), rows.status[view][0], age))
+    table(("view", "feature", "value", "status", "newest event"), shown, title=f"{customer} at {from_us(as_of_us)}")
+
+
+def _as_dict(customer: str, rows: FeatureRows, as_of: str) -> dict[str, Any]:
+    return {
+        "customer_id": customer,
+        "as_of": as_of,
+        "status": {view: statuses[0] for view, statuses in rows.status.items()},
+        "newest_us": {view: int(times[0]) or None for view, times in rows.newest_us.items()},
+        "features": rows.row(0),
+    }
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, bool | str):
+        return None if value is None else str(value)
+    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1_000 else f"{value:,}"

@@ -1,0 +1,82 @@
+"""The installation's world clock: what time it is where the events happen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rapport.errors import SettingsError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rapport.clock import Clock, WorldClock
+    from rapport.settings import Settings
+
+__all__ = ["parse_time", "publish_clock", "world_clock"]
+
+
+def world_clock(settings: Settings) -> Clock:
+    """The clock that was last published; the system's when none was.
+
+    Raises:
+        StoreUnavailable: Redis does not answer.
+    """
+    import msgspec
+    import redis
+
+    from rapport.clock import WORLD_CLOCK_KEY, SystemClock, WorldClock
+    from rapport.online import connect
+
+    with connect(settings) as client:
+        try:
+            stored = client.get(WORLD_CLOCK_KEY)
+        except redis.RedisError as error:
+            raise _unavailable(error) from None
+    if stored is None:
+        return SystemClock()
+    return msgspec.json.decode(stored, type=WorldClock)
+
+
+def publish_clock(settings: Settings, clock: WorldClock | None) -> None:
+    """Set the world's time for every process of the installation; None: the system's.
+
+    Raises:
+        StoreUnavailable: Redis does not answer.
+    """
+    import msgspec
+    import redis
+
+    from rapport.clock import WORLD_CLOCK_KEY
+    from rapport.online import connect
+
+    with connect(settings) as client:
+        try:
+            if clock is None:
+                client.delete(WORLD_CLOCK_KEY)
+            else:
+                client.set(WORLD_CLOCK_KEY, msgspec.json.encode(clock))
+        except redis.RedisError as error:
+            raise _unavailable(error) from None
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time, or a date for its first moment in UTC.
+
+    Raises:
+        SettingsError: it is neither, or has no offset.
+    """
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{text!r} is not a time; write 2026-01-31T12:00:00Z or 2026-01-31") from None
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    if len(text) > len("2026-01-31"):
+        raise SettingsError(f"{text!r} has no offset; write {text}Z for UTC")
+    return moment.replace(tzinfo=UTC)
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis does not answer ({error}): `rapport status` shows whether it runs")
