@@ -115,7 +115,9 @@ def _check(view: View, aggregation: Aggregation) -> None:
     if not aggregation.name:
         raise DeclarationError(f"view {view.name!r} has an aggregation without a name: give it one")
     if aggregation.function not in FUNCTIONS:
-        raise DeclarationError(f"{where}: unknown function {aggregation.function!r}; choose from {', '.join(FUNCTIONS)}")
+        raise DeclarationError(
+            f"{where}: unknown function {aggregation.function!r}; choose from {', '.join(FUNCTIONS)}"
+        )
     _check_column(where, view, aggregation)
     _check_window(where, aggregation)
 

@@ -1,0 +1,63 @@
+"""Event columns as compiled code takes them: every value as an int64 whose order is the values' order."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rapport.windows.columns import Column, Events, float_keys
+from rapport.windows.compiled import jit
+from rapport.windows.plan import Plan
+from rapport.windows.rows import PADDING
+from rapport.windows.tiles import add
+from rapport.windows.view import Kind
+
+__all__: list[str] = []
+
+Keyed = namedtuple("Keyed", ["times", "keys", "lengths", "valid"])
+"""n events: times int64[n]; keys, string lengths (int64) and validity (bool), [plan columns, n] each."""
+
+
+def keyed(plan: Plan, events: Events, src: npt.NDArray[np.uint8]) -> tuple[Keyed, npt.NDArray[np.uint8]]:
+    """The plan's columns of the events, and `src` with their strings appended; a string's key is its place there."""
+    shape = (len(plan.columns), len(events))
+    keys, lengths, valid = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    texts: list[npt.NDArray[np.uint8]] = []
+    at = len(src) - PADDING
+    for i, name in enumerate(plan.columns):
+        column = events.columns[name]
+        valid[i] = column.valid
+        if column.kind is Kind.STRING:
+            keys[i] = column.values.offsets[:-1] + at
+            lengths[i] = np.diff(column.values.offsets)
+            texts.append(column.values.data)
+            at += len(column.values.data)
+        else:
+            keys[i] = _keys(column)
+    if texts:
+        src = np.concatenate([src[: len(src) - PADDING], *texts, np.zeros(PADDING, np.uint8)])
+    return Keyed(events.event_time_us, keys, lengths, valid), src
+
+
+def _keys(column: Column) -> npt.NDArray[np.int64]:
+    if column.kind is Kind.FLOAT:
+        return float_keys(np.where(column.valid, column.values, 0.0))
+    values: npt.NDArray[np.int64] = column.values.astype(np.int64)
+    return values
+
+
+@jit
+def seen(events, column, event):
+    """Whether a column's aggregations see an event; column -1 is the event itself."""
+    return column < 0 or events.valid[column, event]
+
+
+@jit
+def add_event(tile, src, entry, events, event):
+    """Add one event's value to a series' tile."""
+    column, kind, parts = entry[0], entry[1], entry[4]
+    value = events.keys[column, event] if column >= 0 else np.int64(0)
+    length = events.lengths[column, event] if column >= 0 else np.int64(0)
+    add(tile, src, parts, kind, events.times[event], value, length)

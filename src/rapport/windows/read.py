@@ -1,0 +1,81 @@
+"""Rows and a time in, feature values out: the read side of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rapport.errors import RowCorrupt
+from rapport.windows.compiled import jit
+from rapport.windows.finish import emit
+from rapport.windows.plan import Plan
+from rapport.windows.rows import HEADER_BYTES, gather, new_cursor, next_tile, open_series, read_newest
+from rapport.windows.tiles import clear, load, new_tile
+from rapport.windows.values import EXPIRED, MISSING, PRESENT, Values, new_outputs, values_of
+
+__all__ = ["read"]
+
+
+def read(plan: Plan, rows: Sequence[bytes | None], as_of_us: int | npt.NDArray[np.int64]) -> Values:
+    """The features of r rows as of a time (one for all, or int64[r]), UTC microseconds.
+
+    A row holds no event that is later than now, so a read must not ask for a time before the row's newest event.
+
+    Raises:
+        RowCorrupt: a row is not in the documented format; `rows` has the index of the damaged one.
+    """
+    src, starts = gather(plan, rows)
+    outputs = new_outputs(plan, len(rows))
+    as_of = np.full(len(rows), as_of_us, np.int64) if isinstance(as_of_us, int) else as_of_us
+    tile = new_tile(len(src) // 8 + 1)
+    row = _read_rows(plan.series, plan.features, src, starts, as_of, plan.view.ttl_us or 0, tile, outputs)
+    if row >= 0:
+        raise RowCorrupt(f"row {row} of view {plan.view.name!r} is not in the documented format", rows=(int(row),))
+    return values_of(plan, outputs, src)
+
+
+@jit
+def _read_series(entry, features, src, cursor, as_of, tile, row, outputs):
+    """Walk the tiles from the newest; a window's features are due as soon as the next tile is beyond it."""
+    kind, slide, parts, feature, end = entry[1], entry[2], entry[4], entry[5], entry[6]
+    clear(tile)
+    while cursor.left[0] > 0 and feature < end:
+        index = cursor.index[0]
+        while feature < end and slide and (as_of - features[feature, 1]) // slide > index:
+            emit(tile, kind, features[feature], as_of, row, outputs)
+            feature += 1
+        if feature == end:
+            break
+        behind = load(tile, src, cursor.at[0], cursor.end[0], parts, kind, slide, index * slide)
+        if behind < 0 or not next_tile(src, cursor, slide, behind):
+            return False
+    while feature < end:
+        emit(tile, kind, features[feature], as_of, row, outputs)
+        feature += 1
+    return True
+
+
+@jit
+def _read_rows(series, features, src, starts, as_of, ttl, tile, outputs):
+    cursor = new_cursor()
+    for row in range(len(starts) - 1):
+        place, end = starts[row], starts[row + 1]
+        if place == end:
+            outputs.status[row] = MISSING
+            continue
+        newest = read_newest(src, place)
+        outputs.newest[row] = newest
+        if ttl > 0 and as_of[row] - newest > ttl:
+            outputs.status[row] = EXPIRED
+            continue
+        outputs.status[row] = PRESENT
+        place += HEADER_BYTES
+        for s in range(len(series)):
+            place = open_series(src, place, end, series[s, 2], cursor)
+            if place < 0 or not _read_series(series[s], features, src, cursor, as_of[row], tile, row, outputs):
+                return row
+        if place != end:
+            return row
+    return -1
