@@ -27,6 +27,19 @@ escalation_risk = FeatureService(
     ],
 )
 
+segments = FeatureService(
+    name="segments",
+    description="What the segments are made of: RFM, and the counts of recent activity that are clustered",
+    features=[
+        rfm[["recency_s", "frequency", "monetary_micros"]],
+        click_activity[["clicks_1d", "clicks_30d"]],
+        carts[["cart_adds_1d"]],
+        purchases[["orders_30d"]],
+        conversation[["messages_30d"]],
+        tickets[["tickets_opened_30d"]],
+    ],
+)
+
 personalization = FeatureService(
     name="personalization",
     description="Everything that a decision reads, in one round trip",
