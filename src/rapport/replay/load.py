@@ -144,7 +144,8 @@ def _fails_alone(document: LocatedYaml, path: str, key: str, text: str) -> bool:
     return False
 
 
-_KEYED = {
+_KEYED: dict[str, type[msgspec.Struct]] = {
+    "": Mapping,
     "format": FileFormat,
     "time": TimeRule,
     "customer": CustomerRule,
@@ -164,7 +165,7 @@ def _struct_at(path: str) -> type[msgspec.Struct]:
         return FieldRule
     if last.startswith("cases["):
         return Case
-    return _KEYED[last] if last in _KEYED else Mapping
+    return _KEYED[last if last in _KEYED else ""]
 
 
 def _check_time(document: LocatedYaml, mapping: Mapping) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rapport.bus.protocol import Message
@@ -36,7 +36,7 @@ class ReplayOptions:
     """
 
     speed: float | None = None
-    window: TimeWindow = TimeWindow()
+    window: TimeWindow = field(default_factory=TimeWindow)
     clock: ClockMode = "keep"
     batch: int = 2_000
     run_events: int = RUN_EVENTS

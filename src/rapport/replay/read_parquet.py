@@ -34,7 +34,7 @@ class ParquetReader:
 
     def fraction(self) -> float:
         """Share of the rows that have been read."""
-        return self._done / max(1, self._file.metadata.num_rows)
+        return self._done / max(1, int(self._file.metadata.num_rows))
 
     def chunks(self) -> Iterator[Chunk]:
         for batch in self._file.iter_batches(batch_size=CHUNK_ROWS):
