@@ -1,4 +1,4 @@
-"""From a situation to an answer: the policy chooses, the template is rendered. Without usable files: a neutral answer."""
+"""From a situation to an answer: the policy chooses, the template is rendered. Without usable files: a neutral one."""
 
 from __future__ import annotations
 

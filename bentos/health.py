@@ -26,9 +26,7 @@ def health_of(
         versions: model to the version that serves; None: none.
         problems: model (or part) to what is wrong with it.
     """
-    models = {
-        name: ModelHealth(version is not None, version, problems.get(name)) for name, version in versions.items()
-    }
+    models = {name: ModelHealth(version is not None, version, problems.get(name)) for name, version in versions.items()}
     policy = answering is not None and answering.problem is None
     said = [f"{name}: {text}" for name, text in problems.items()]
     if answering is not None and answering.problem:

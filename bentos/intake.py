@@ -1,4 +1,4 @@
-"""Events and feedback that come in over HTTP: checked at the edge for the caller's sake, and put on the bus as they are.
+"""Events and feedback that come in over HTTP: checked at the edge for the caller, and put on the bus as they are.
 
 An event that is refused here goes to its topic all the same: ingest puts it among the dead letters, where everything
 that was given and not accepted is counted once, wherever it came from.
@@ -76,8 +76,8 @@ class Intake:
         """Put feedback on the bus as an event.
 
         Args:
-            key: the caller's idempotency key: the same key and customer give the same event id, whose repetition within 10
-                minutes has no effect.
+            key: the caller's idempotency key: the same key and customer give the same event id, whose repetition within
+                10 minutes has no effect.
 
         Raises:
             Refusal: 400 nothing is said in it; 429, 503 as `take_events`.

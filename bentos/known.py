@@ -70,8 +70,7 @@ def known_from(rows: FeatureRows | None, as_of_us: int) -> Known:
 def _values(rows: FeatureRows) -> dict[str, FeatureValue]:
     # NaN is the one value that differs from itself
     values: dict[str, FeatureValue] = {
-        name: value if value == value else None
-        for name, value in zip(rows.names, rows.vector[0].tolist(), strict=True)
+        name: value if value == value else None for name, value in zip(rows.names, rows.vector[0].tolist(), strict=True)
     }
     for name, texts in rows.strings.items():
         values[name] = texts[0]

@@ -1,7 +1,7 @@
 """The service's own pages: a landing page, and the reference of its HTTP interface. Both work without any network.
 
-The reference shows /openapi.json with the Swagger UI whose files come with BentoML. BentoML's own page does the same for
-its API methods, which this service has none of, and calls a tag manager: it is not served.
+The reference shows /openapi.json with the Swagger UI whose files come with BentoML. BentoML's own page does the same
+for its API methods, which this service has none of, and calls a tag manager: it is not served.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def parse_policy(text: str, templates: Collection[str], *, where: str = "policy"
     names: set[str] = set()
     for rule in file.rules:
         if rule.name in names or rule.name == "default":
-            raise PolicyError(f"{where}: two rules are named {rule.name!r} (the default counts): give each its own name")
+            raise PolicyError(f"{where}: two rules are named {rule.name!r} (default counts): give each its own name")
         names.add(rule.name)
     return Policy(tuple(_compile(rule, templates, where) for rule in file.rules), file.default)
 

@@ -33,8 +33,8 @@ class Probes:
         await answer(scope, receive, send)
 
     def _readyz(self, scope: Scope) -> Response:
-        """200 once decisions are answered, also degraded ones: a probe that failed with the online store would take every
-        chatbot's answers away. `?strict=1`: 503 unless all is well."""
+        """200 once decisions are answered, also degraded ones: a probe that failed with the online store would take
+        every chatbot's answers away. `?strict=1`: 503 unless all is well."""
         health = self._api.runtime.health() if self._api.runtime else _STARTING
         strict = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("strict") == ["1"]
         well = health.status == "ok" if strict else health.ready

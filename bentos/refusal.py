@@ -79,7 +79,9 @@ def _value_at(body: bytes, path: str | None) -> str:
             value = value[name] if name else value[int(index)]
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError):
         return "another value"
-    return _shown(value if isinstance(value, str) else msgspec.json.encode(value).decode(), quoted=isinstance(value, str))
+    return _shown(
+        value if isinstance(value, str) else msgspec.json.encode(value).decode(), quoted=isinstance(value, str)
+    )
 
 
 def _shown(text: str, *, quoted: bool = False) -> str:

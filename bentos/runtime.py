@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import threading
 import time
 from pathlib import Path
@@ -37,7 +36,6 @@ __all__ = ["Runtime"]
 FEATURE_SERVICE = "personalization"
 BUS_TIMEOUT_S = 1.0
 WARM_UP_DECISIONS = 50
-_logger = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -51,10 +49,11 @@ class Runtime:
         self._bus_well = False
         self._reader: OnlineReader | None = None
         self._side: redis.asyncio.Redis | None = None
+        self._warm_with: OnlineReader | None = None
         self._champions: Champions | None = None
         self._freshness = Freshness()
         self._answering = load_answering(Path(__file__).parent)
-        self._ready = asyncio.Event()
+        self._ready = False
         self.clock = FollowedClock()
         self.metrics = Metrics(gauges=self._gauges, lost_records=self._lost_records, versions=self._versions)
         self.log = DecisionLog(self.bus)
@@ -72,14 +71,14 @@ class Runtime:
         )
 
     async def start(self) -> None:
-        """Set the background going, and return once the first look at every part has been taken."""
+        """Set the background going. Decisions are answered from now on, degraded until the parts are there; `health`
+        says ready once the first look at every part has been taken."""
         background = self._background
         background.every(0.25, "online store", self._keep_store)
         background.every(0.5, "models", self._keep_models)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
-        background.every(3_600.0, "warm-up", self._warm_up)
-        await self._ready.wait()
+        background.every(0.25, "warm-up", self._warm_up)
 
     async def stop(self) -> None:
         """Stop the background, publish the decisions that wait, and close every connection."""
@@ -107,7 +106,7 @@ class Runtime:
         versions = {name: self._versions().get(name) for name in (*MODELS, SEGMENTS)}
         problems = {**(self._champions.problems if self._champions else {}), **self._background.problems}
         return health_of(
-            ready=self._ready.is_set(),
+            ready=self._ready,
             redis=not self.features.breaker.is_open,
             bus=self._bus_well,
             stale=self._freshness.stale,
@@ -154,21 +153,21 @@ class Runtime:
             raise BusError(str(error)) from error
 
     async def _warm_up(self) -> None:
-        """Once the parts have been tried: run the whole path, then put what start-up left out of the collector's sight.
+        """Once the store has been tried, and again when it is found later: run the whole path, then put what the
+        imports left out of the collector's sight.
 
-        The imports leave millions of objects; a full collection that walks them takes 15 to 250 ms."""
-        if self._ready.is_set():
+        They leave millions of objects; a full collection that walks them takes 15 to 250 ms."""
+        tried = self._reader is not None or "online store" in self._background.problems
+        if not tried or (self._ready and self._warm_with is self._reader):
             return
-        while self._reader is None and "online store" not in self._background.problems:
-            await asyncio.sleep(0.02)
+        self._warm_with = self._reader
         request = PersonalizeRequest("warm-up", SessionData(message="I am still waiting for my order!"))
         for _ in range(WARM_UP_DECISIONS):
             await self.decider.decide(request, logged=False)
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        self._ready.set()
-        _logger.info("the service is warm")
+        self._ready = True
 
     def _gauges(self) -> dict[str, float]:
         return {

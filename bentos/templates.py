@@ -115,7 +115,9 @@ def parse_templates(text: str, *, where: str = "templates") -> Templates:
 
 def _check(template: _Template, default_locale: str, place: str) -> None:
     if default_locale not in template.text:
-        raise PolicyError(f"{place}: has no text in the default locale {default_locale!r}; has {', '.join(template.text)}")
+        raise PolicyError(
+            f"{place}: has no text in the default locale {default_locale!r}; has {', '.join(template.text)}"
+        )
     for name, placeholder in template.placeholders.items():
         _check_placeholder(name, placeholder, default_locale, place)
     for locale, text in template.text.items():
@@ -124,9 +126,7 @@ def _check(template: _Template, default_locale: str, place: str) -> None:
         used = _used(text, f"{place}, locale {locale!r}")
         if used != set(template.placeholders):
             wrong = ", ".join(sorted(used ^ set(template.placeholders)))
-            raise PolicyError(
-                f"{place}, locale {locale!r}: the text and the declared placeholders differ in: {wrong}"
-            )
+            raise PolicyError(f"{place}, locale {locale!r}: the text and the declared placeholders differ in: {wrong}")
 
 
 def _check_placeholder(name: str, placeholder: _Placeholder, default_locale: str, place: str) -> None:

@@ -33,7 +33,13 @@ class DecisionLog:
     """
 
     def __init__(
-        self, bus: Callable[[], Bus], *, capacity: int = 20_000, batch: int = 500, every_s: float = 0.05, retry_s: float = 0.5
+        self,
+        bus: Callable[[], Bus],
+        *,
+        capacity: int = 20_000,
+        batch: int = 500,
+        every_s: float = 0.05,
+        retry_s: float = 0.5,
     ) -> None:
         self._bus = bus
         self._capacity = capacity
