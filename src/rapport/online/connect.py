@@ -10,7 +10,7 @@ import redis
 import redis.asyncio
 
 from rapport.embedded import redis_url
-from rapport.errors import StoreUnavailable
+from rapport.errors import ServiceError, StoreUnavailable
 from rapport.settings import Settings
 
 __all__ = ["WRITE_TIMEOUT_S", "connect", "connect_async", "reachable"]
@@ -24,14 +24,17 @@ def connect(settings: Settings, *, timeout_s: float | None = None) -> redis.Redi
 
     Args:
         timeout_s: socket and connect timeout; default the settings' redis_timeout_ms.
+
+    Raises:
+        StoreUnavailable: there is no address: no URL is set, and the embedded Redis has never been started.
     """
-    client: redis.Redis = redis.Redis.from_url(redis_url(settings), **_options(settings, timeout_s))
+    client: redis.Redis = redis.Redis.from_url(_url(settings), **_options(settings, timeout_s))
     return client
 
 
 def connect_async(settings: Settings, *, timeout_s: float | None = None) -> redis.asyncio.Redis:
     """The same for asyncio."""
-    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(redis_url(settings), **_options(settings, timeout_s))
+    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(_url(settings), **_options(settings, timeout_s))
     return client
 
 
@@ -49,6 +52,13 @@ def reachable(what: str) -> Iterator[None]:
             f"the online store did not answer while {what}: {error}. Is Redis up (`rapport status`), and reachable "
             "at RAPPORT_REDIS_URL or the connection_string of feature_store.yaml?"
         ) from error
+
+
+def _url(settings: Settings) -> str:
+    try:
+        return redis_url(settings)
+    except ServiceError as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 def _options(settings: Settings, timeout_s: float | None) -> dict[str, Any]:

@@ -1,13 +1,19 @@
-"""Forgetting one customer."""
+"""Forgetting: one customer, and finding the keys of one project to forget them all."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import redis
 
 from rapport.online.connect import reachable
-from rapport.online.keys import JOIN_KEY, KeyMaker
+from rapport.online.keys import JOIN_KEY, KeyMaker, parse_key, prefix_of
 
-__all__ = ["delete_customer"]
+__all__ = ["delete_customer", "scan_keys"]
+
+_BATCH = 1_000
+_GLOB = frozenset(b"*?[]^-\\")
 
 
 def delete_customer(client: redis.Redis, project: str, customer_id: str, *, join_key: str = JOIN_KEY) -> bool:
@@ -20,3 +26,26 @@ def delete_customer(client: redis.Redis, project: str, customer_id: str, *, join
     """
     with reachable(f"deleting customer {customer_id!r}"):
         return bool(client.delete(KeyMaker(project, join_key).key(customer_id)))
+
+
+def scan_keys(client: redis.Redis, project: str, join_keys: Sequence[str]) -> Iterator[list[bytes]]:
+    """Batches of the keys of all entities with these join keys, in this project only.
+
+    Raises:
+        StoreUnavailable
+    """
+    pattern = _literal(prefix_of(join_keys)) + b"*" + _literal(project.encode())
+    with reachable("looking for rows"):
+        # A project whose name ends like this one's matches the pattern too, so each key is read.
+        mine = (
+            key
+            for key in client.scan_iter(pattern, count=_BATCH)
+            if (parsed := parse_key(key, join_keys)) and parsed.project == project
+        )
+        while batch := list(islice(mine, _BATCH)):
+            yield batch
+
+
+def _literal(text: bytes) -> bytes:
+    """A Redis glob pattern that matches exactly this text."""
+    return b"".join(b"\\" + bytes([byte]) if byte in _GLOB else bytes([byte]) for byte in text)

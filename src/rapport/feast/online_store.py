@@ -1,0 +1,284 @@
+"""Rapport's online store for Feast: windowed views are read by merging tiles as of now, plain views as Feast has them.
+
+Every Feast client of a repository that names `rapport.feast.online_store.RapportOnlineStore` gets it. Rows stay in
+Feast's Redis layout. Beyond Feast's own store: the ttl is enforced on reads, missing, null and expired are told apart
+in the response's statuses, one customer can be deleted, and no other project's keys are ever matched.
+
+"Now" is the world clock in Redis (`rapport:clock`), which a read fetches in its one round trip; the system's time
+without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from feast import Entity, FeatureView, RepoConfig
+from feast.infra.online_stores.helpers import compute_versioned_name
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.utils import _get_entity_key_protos, _get_unique_entities
+from pydantic import StrictStr
+
+from rapport.clock import WORLD_CLOCK_KEY, from_us
+from rapport.errors import StoreError
+from rapport.feast.answers import Answer, PlainQuery, Query, WindowedQuery
+from rapport.feast.catalog import check_windowed
+from rapport.feast.declare import is_windowed, topic_of, view_of
+from rapport.feast.online_call import Command, Entities, OnlineCall
+from rapport.online.clock import published_clock
+from rapport.online.connect import connect, connect_async, reachable
+from rapport.online.deletion import delete_customer, scan_keys
+from rapport.online.hashes import Reply
+from rapport.online.keys import TILES, field_of, time_field
+from rapport.online.rows import MISSING
+from rapport.settings import Settings, load_settings
+from rapport.windows import Plan, compile_view
+
+__all__ = ["RapportOnlineStore", "RapportOnlineStoreConfig"]
+
+_READING = "reading features"
+ReadRow = tuple[datetime | None, dict[str, Any] | None]
+WriteRows = list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]
+
+
+class RapportOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
+    """`online_store:` in feature_store.yaml. The options of Feast's Redis store hold."""
+
+    type: Literal["rapport.feast.online_store.RapportOnlineStore"] = "rapport.feast.online_store.RapportOnlineStore"
+    connection_string: StrictStr = ""
+    """Feast's `host:port,option=value,…`, or a URL (`redis://`, `rediss://`, `unix://`). Empty: the Redis of this
+    installation. With a URL or nothing, the settings' redis_timeout_ms holds."""
+
+
+class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
+    """See the module. Feast makes one per FeatureStore."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client: Any = None
+        self._client_async: Any = None
+        self._root: Path | None = None
+        self._plans: dict[str, tuple[datetime | None, Plan]] = {}
+
+    def _read_features_per_fv(
+        self,
+        config: RepoConfig,
+        grouped_refs: Any,
+        values: Any,
+        join_keys: Any,
+        response: Any,
+        full: bool,
+        versions: bool,
+    ) -> None:
+        """What get_online_features calls: every view's fields, and the clock, in one round trip."""
+        call = self._call(config, grouped_refs, values, join_keys)
+        replies, now_us = self._fetch(config, call.commands)
+        call.respond(replies, now_us, response, full, versions)
+
+    async def _read_features_per_fv_async(
+        self,
+        config: RepoConfig,
+        grouped_refs: Any,
+        values: Any,
+        join_keys: Any,
+        response: Any,
+        full: bool,
+        versions: bool,
+    ) -> None:
+        call = self._call(config, grouped_refs, values, join_keys)
+        replies, now_us = await self._fetch_async(config, call.commands)
+        call.respond(replies, now_us, response, full, versions)
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[ReadRow]:
+        """One view's values of some entities; (None, None) where nothing is known, null values where expired."""
+        query = self._query(config, table, requested_features)
+        keys = self._generate_redis_keys_for_entities(config, entity_keys)
+        replies, now_us = self._fetch(config, [Command(key, query.fields) for key in keys])
+        return _read_rows(query.answer(replies, now_us))
+
+    async def online_read_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[ReadRow]:
+        query = self._query(config, table, requested_features)
+        keys = self._generate_redis_keys_for_entities(config, entity_keys)
+        replies, now_us = await self._fetch_async(config, [Command(key, query.fields) for key in keys])
+        return _read_rows(query.answer(replies, now_us))
+
+    def online_write_batch(
+        self, config: RepoConfig, table: FeatureView, data: WriteRows, progress: Callable[[int], Any] | None
+    ) -> None:
+        """Store values of a plain view (`push`, `materialize`, `write_to_online_store`).
+
+        Raises:
+            StoreError: the view is windowed: its values come from events.
+            StoreUnavailable
+        """
+        _refuse_windowed(table)
+        self._root = config.repo_path
+        with reachable(f"writing view {table.name!r}"):
+            super().online_write_batch(config, table, data, progress)
+
+    async def online_write_batch_async(
+        self, config: RepoConfig, table: FeatureView, data: WriteRows, progress: Callable[[int], Any] | None
+    ) -> None:
+        _refuse_windowed(table)
+        self._root = config.repo_path
+        with reachable(f"writing view {table.name!r}"):
+            await super().online_write_batch_async(config, table, data, progress)
+
+    def update(
+        self,
+        config: RepoConfig,
+        tables_to_delete: Sequence[FeatureView],
+        tables_to_keep: Sequence[FeatureView],
+        entities_to_delete: Sequence[Entity],
+        entities_to_keep: Sequence[Entity],
+        partial: bool,
+    ) -> None:
+        """What `feast apply` calls: refuse windowed views that cannot be computed, delete the rows of dropped views.
+
+        Raises:
+            DeclarationError: names the view, what is wrong, and the choices.
+            StoreUnavailable: views are to be deleted, and Redis does not answer.
+        """
+        for table in tables_to_keep:
+            if is_windowed(table):
+                check_windowed(table)
+        if config.online_store.full_scan_for_deletion:
+            for table in tables_to_delete:
+                self.delete_table(config, table)
+
+    def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
+        """Delete one view's fields from all entities of this project."""
+        if is_windowed(table):
+            fields = [field_of(table.name, TILES), time_field(table.name)]
+        else:
+            name = _stored_name(table, config)
+            fields = [*(field_of(name, feature.name) for feature in table.features), time_field(name)]
+        for keys in self._keys_of(config, table.join_keys):
+            self._pipeline(config, [("HDEL", key, *fields) for key in keys])
+
+    def delete_entity_values(self, config: RepoConfig, join_keys: list[str]) -> None:
+        """Delete all that is stored of all entities with these join keys, in this project only."""
+        for keys in self._keys_of(config, join_keys):
+            self._pipeline(config, [("DEL", key) for key in keys])
+
+    def delete_customer(self, config: RepoConfig, customer_id: str) -> bool:
+        """Delete all that is stored of one customer; whether there was anything."""
+        self._root = config.repo_path
+        return delete_customer(self._get_client(config.online_store), config.project, customer_id)
+
+    def _call(self, config: RepoConfig, grouped_refs: Any, values: Any, join_keys: Any) -> OnlineCall:
+        call = OnlineCall()
+        for table, features in grouped_refs:
+
+            def entities(table: Any = table) -> Entities:
+                unique, indexes, output_len = _get_unique_entities(table, values, join_keys)
+                keys = self._generate_redis_keys_for_entities(config, _get_entity_key_protos(unique))
+                return Entities(keys, indexes, output_len)
+
+            about = (*table.join_keys, *sorted(table.projection.join_key_map.items()))
+            call.add(table, self._query(config, table, features), about, entities)
+        return call
+
+    def _query(self, config: RepoConfig, table: FeatureView, requested: list[str] | None) -> Query:
+        features = list(requested or [feature.name for feature in table.features])
+        if is_windowed(table):
+            return WindowedQuery(self._plan(table), features)
+        return PlainQuery(_stored_name(table, config), features, table.ttl)
+
+    def _plan(self, table: FeatureView) -> Plan:
+        # The registry hands out new objects; planning one takes longer than reading it.
+        stamp, plan = self._plans.get(table.name, (None, None))
+        if plan is None or stamp is None or stamp != table.last_updated_timestamp:
+            plan = compile_view(view_of(table))
+            self._plans[table.name] = (table.last_updated_timestamp, plan)
+        return plan
+
+    def _fetch(self, config: RepoConfig, commands: Sequence[Command]) -> tuple[list[Reply], int]:
+        *replies, clock = self._pipeline(
+            config, [*(("HMGET", key, *fields) for key, fields in commands), ("GET", WORLD_CLOCK_KEY)]
+        )
+        return replies, published_clock(clock).now_us()
+
+    async def _fetch_async(self, config: RepoConfig, commands: Sequence[Command]) -> tuple[list[Reply], int]:
+        self._root = config.repo_path
+        client = await self._get_client_async(config.online_store)
+        with reachable(_READING):
+            async with client.pipeline(transaction=False) as pipe:
+                for key, fields in commands:
+                    pipe.hmget(key, fields)
+                pipe.get(WORLD_CLOCK_KEY)
+                *replies, clock = await pipe.execute()
+        return replies, published_clock(clock).now_us()
+
+    def _pipeline(self, config: RepoConfig, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        self._root = config.repo_path
+        client = self._get_client(config.online_store)
+        doing = _READING if commands[0][0] == "HMGET" else "deleting rows"
+        with reachable(doing), client.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            replies: list[Any] = pipe.execute()
+        return replies
+
+    def _keys_of(self, config: RepoConfig, join_keys: Sequence[str]) -> Iterator[list[bytes]]:
+        self._root = config.repo_path
+        return scan_keys(self._get_client(config.online_store), config.project, join_keys)
+
+    def _get_client(self, online_store_config: RapportOnlineStoreConfig) -> Any:
+        if self._client is None and _is_rapports(online_store_config):
+            self._client = connect(self._settings(online_store_config))
+        return super()._get_client(online_store_config)
+
+    async def _get_client_async(self, online_store_config: RapportOnlineStoreConfig) -> Any:
+        if self._client_async is None and _is_rapports(online_store_config):
+            self._client_async = connect_async(self._settings(online_store_config))
+        return await super()._get_client_async(online_store_config)
+
+    def _settings(self, online_store_config: RapportOnlineStoreConfig) -> Settings:
+        settings = load_settings(root=self._root)
+        url = online_store_config.connection_string
+        return replace(settings, redis_url=url) if url else settings
+
+
+def _is_rapports(config: RapportOnlineStoreConfig) -> bool:
+    return not config.connection_string or "://" in config.connection_string
+
+
+def _stored_name(table: FeatureView, config: RepoConfig) -> str:
+    return str(compute_versioned_name(table, config.registry.enable_online_feature_view_versioning))
+
+
+def _refuse_windowed(table: FeatureView) -> None:
+    if is_windowed(table):
+        raise StoreError(
+            f"view {table.name!r} is windowed: its values are computed from the events of topic {topic_of(table)!r}, and "
+            "cannot be written. Publish events to the topic; when materializing, name only the plain views"
+        )
+
+
+def _read_rows(answer: Answer) -> list[ReadRow]:
+    rows: list[ReadRow] = []
+    for at, (status, newest_us) in enumerate(zip(answer.status, answer.newest_us, strict=True)):
+        if status == MISSING:
+            rows.append((None, None))
+        else:
+            values = dict(zip(answer.features, (column[at] for column in answer.values), strict=True))
+            rows.append((from_us(newest_us), values))
+    return rows
