@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,8 +64,10 @@ class Subject:
 
 
 def champions(settings: Settings) -> list[str]:
-    """Names of the models that have a champion, sorted."""
-    return sorted(path.parent.name for path in (settings.data_dir / "models").glob("*/champion.json"))
+    """Names of the models that have a champion with a score, sorted. Segments have none."""
+    return sorted(
+        path.parent.name for path in (settings.data_dir / "models").glob("*/champion.json") if _scores(path.parent)
+    )
 
 
 def read_subject(settings: Settings, model: str, since_us: int | None = None, until_us: int | None = None) -> Subject:
@@ -115,6 +118,15 @@ def _champion(settings: Settings, model: str) -> tuple[Manifest, pd.DataFrame]:
     if not path.is_file():
         raise ModelRefused(f"{path} is missing: drift has nothing to compare with; train and promote {model} again")
     return read_manifest(folder / pointer.version), pd.read_parquet(path)
+
+
+def _scores(folder: Path) -> bool:
+    """Whether a model scores; true also when that cannot be read, so that its report tells what is wrong."""
+    try:
+        pointer = read_pointer(folder)
+        return pointer is not None and read_manifest(folder / pointer.version).kind != "segments"
+    except ModelRefused:
+        return True
 
 
 def _newest_us(archive: Archive, until_us: int | None) -> int:

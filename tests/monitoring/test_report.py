@@ -1,62 +1,22 @@
-"""Real Evidently reports over a real archive, made in the process that is there for them.
-
-One round of the watch makes all of them: that process takes ten seconds to start.
-"""
+"""Real Evidently reports over a real archive, made in the process that is there for them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from watched_world import FEATURES, MODEL, START_US, World, features, make_world
+from watched_world import FEATURES, MODEL, START_US, Watched, features, make_world
 
 from monitoring.align import align
 from monitoring.child import Request, drift, reports
 from monitoring.metrics import METRICS_FILE
-from monitoring.state import Happening, read_history
-from monitoring.subject import MIN_DECISIONS, SAMPLED, read_subject
-from monitoring.watch import Outcome, Watch
+from monitoring.subject import SAMPLED, champions, read_subject
 from rapport.clock import SystemClock
 from rapport.errors import ModelRefused, NoChampion, ServiceError, TooFewDecisions
 
 DAY_US = 86_400_000_000
-
-
-@dataclass
-class Watched:
-    world: World
-    retrained: list[str] = field(default_factory=list)
-
-    @property
-    def folder(self) -> Path:
-        return self.world.settings.data_dir / "reports"
-
-    def told(self, model: str) -> list[Happening]:
-        return [one for one in read_history(self.folder) if one.model == model]
-
-
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """One round over four models: one that drifted, one that did not, one with few decisions, one without reference."""
-    world = make_world(tmp_path_factory.mktemp("world"))
-    for name in (MODEL, "steady", "quiet", "broken"):
-        world.champion(name)
-    world.decide(600, shift=1.0)
-    world.decide(600, name="steady")
-    world.decide(MIN_DECISIONS - 1, name="quiet")
-    (world.settings.data_dir / "models" / "broken" / "1" / "reference.parquet").unlink()
-    found = Watched(world)
-
-    def retrain(model: str) -> Outcome:
-        found.retrained.append(model)
-        return Outcome("promoted", "2", "better by 0.01")
-
-    Watch(world.settings, retrain).round()
-    yield found
 
 
 def test_drift_is_found_and_answered(watched: Watched) -> None:
@@ -177,3 +137,10 @@ def test_a_process_that_cannot_work_says_why(tmp_path: Path) -> None:
     request = Request((MODEL,), SystemClock().now_us())
     with pytest.raises(ServiceError, match="the drift report was stopped"):
         reports(world.settings, request, stopped=lambda: True)
+
+
+def test_a_segmentation_has_no_score_to_watch(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.champion()
+    world.champion("segments", kind="segments")
+    assert champions(world.settings) == [MODEL]

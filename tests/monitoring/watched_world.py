@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from monitoring.state import Happening, read_history
 from rapport.archive import Archive, arrow_schema
 from rapport.bus.protocol import Position
 from rapport.clock import from_us, to_us
@@ -39,15 +41,17 @@ class World:
     settings: Settings
     _appended: int = field(default=0)
 
-    def champion(self, name: str = MODEL, version: str = "1", seed: int = 0, shift: float = 0.0) -> None:
+    def champion(
+        self, name: str = MODEL, version: str = "1", *, kind: Literal["xgboost", "segments"] = "xgboost"
+    ) -> None:
         """Promote a version whose reference has 2,000 rows."""
         folder = self.settings.data_dir / "models" / name / version
         folder.mkdir(parents=True)
-        features(2_000, seed, shift).to_parquet(folder / "reference.parquet")
+        features(2_000, 0).to_parquet(folder / "reference.parquet")
         manifest = Manifest(
             name=name,
             version=version,
-            kind="xgboost",
+            kind=kind,
             created_us=START_US,
             service=name,
             features=tuple(FeatureSpec(feature, "float") for feature in FEATURES),
@@ -82,6 +86,21 @@ class World:
         archive.append(
             "decisions", pa.table(arrays, schema=schema), writer="test", position=Position(self._appended, 0)
         )
+
+
+@dataclass
+class Watched:
+    """A world that has been watched for a round, and what was retrained."""
+
+    world: World
+    retrained: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return self.world.settings.data_dir / "reports"
+
+    def told(self, model: str) -> list[Happening]:
+        return [one for one in read_history(self.folder) if one.model == model]
 
 
 def make_world(root: Path) -> World:

@@ -63,15 +63,13 @@ def redis_answers(settings: Settings) -> Check:
 
 def _flows(settings: Settings) -> Service:
     argv = [sys.executable, "-m", "bytewax.run", "flows.all:flow"]
-    return Service("flows", command(argv, folder=settings.root), stage=1, grace_s=20)
+    return Service("flows", command(argv, folder=settings.root), stage=1, steady_s=1.5, grace_s=20)
 
 
 def _service(settings: Settings) -> Service:
-    argv = [sys.executable, "-m", "bentoml", "serve", "bentos.service:Personalization"]
-    argv += ["--host", settings.host, "--port", str(settings.port), "--working-dir", str(settings.root)]
     return Service(
         "service",
-        command(argv, folder=settings.root),
+        command([sys.executable, "-m", "bentos"], folder=settings.root),
         http_answers(settings.host, settings.port, "/readyz"),
         stage=2,
         address=f"http://{settings.host}:{settings.port}",
@@ -82,23 +80,26 @@ def _service(settings: Settings) -> Service:
 
 def _watch(settings: Settings) -> Service:
     argv = [sys.executable, "-m", "rapport.cli", "watch"]
-    return Service("watch", command(argv, folder=settings.root), stage=2)
+    return Service("watch", command(argv, folder=settings.root), stage=2, steady_s=1.5)
 
 
 def _feast_ui(settings: Settings) -> Service:
-    argv = [sys.executable, "-m", "feast.cli.cli", "ui", "--host", "127.0.0.1", "--port", str(settings.port + 1)]
+    code = "from feast.cli.cli import cli; cli()"
+    argv = [sys.executable, "-c", code, "ui", "--host", "127.0.0.1", "--port", str(settings.port + 1)]
     return _page("feast-ui", settings, argv, 1)
 
 
 def _mlflow_ui(settings: Settings) -> Service:
-    argv = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
+    folder = settings.data_dir / "mlflow"
+    uri = settings.mlflow_uri or f"sqlite:///{folder / 'mlflow.db'}"
+    argv = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--no-serve-artifacts"]
+    argv += ["--default-artifact-root", str(folder / "artifacts")]
     argv += ["--host", "127.0.0.1", "--port", str(settings.port + 2), "--workers", "1"]
-    return _page("mlflow-ui", settings, argv, 2)
+    return _page("mlflow-ui", settings, argv, 2, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
 
 
 def _evidently_ui(settings: Settings) -> Service:
-    folder = settings.data_dir / "monitoring" / "workspace"
-    argv = [sys.executable, "-m", "evidently", "ui", "--workspace", str(folder)]
+    argv = [sys.executable, "-m", "evidently.cli", "ui", "--workspace", str(settings.data_dir / "evidently")]
     argv += ["--host", "127.0.0.1", "--port", str(settings.port + 3)]
     return _page("evidently-ui", settings, argv, 3)
 
