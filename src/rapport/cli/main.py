@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import customers, processes
+from rapport.cli import customers, data, drift, models, processes
 from rapport.errors import RapportError
 
 __all__ = ["EXIT_CODES", "app", "run"]
@@ -51,7 +51,14 @@ for _command in (
     processes.up,
     processes.down,
     processes.status,
+    data.replay,
     customers.features,
+    models.train,
+    models.promote,
+    models.rollback,
+    models.models,
+    drift.drift,
+    drift.watch,
 ):
     app.command()(_command)
 

@@ -1,0 +1,175 @@
+"""train, promote, rollback, models: candidates, the gate, and what serves."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rapport.cli.common import Json, settings_now
+from rapport.cli.output import console, emit, progress, say, table
+
+if TYPE_CHECKING:
+    from rapport.settings import Settings
+
+__all__ = ["models", "promote", "rollback", "train"]
+
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="purchase_propensity, escalation_risk or segments.")]
+REFUSED = 4
+
+
+def train(
+    only: Annotated[list[str] | None, typer.Option("--model", help="Only this model; may be repeated.")] = None,
+    as_of: Annotated[
+        str, typer.Option(help="Nothing after this time is seen (RFC 3339); default: now.", show_default=False)
+    ] = "",
+    rows: Annotated[int, typer.Option(help="Decision times per model, at most.", min=200)] = 20_000,
+    as_json: Json = False,
+) -> None:
+    """Train candidates from the event archive and register them; what serves does not change.
+
+    Example: rapport train --model purchase_propensity
+    """
+    from training import TrainConfig
+    from training import train as run
+
+    settings = settings_now()
+    as_of_us = _as_of_us(settings, as_of)
+    config = TrainConfig(models=tuple(only or ()), rows=rows)
+    with progress("training") as show:
+        report = run(
+            settings, as_of_us, config=config, progress=lambda share, what: show(round(share * 100), 100, what)
+        )
+    if as_json:
+        emit({"candidates": [dataclasses.asdict(one) for one in report], "skipped": report.skipped})
+        return
+    for one in report:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in sorted(one.metrics.items())[:6])
+        console().print(f"{one.name} version {one.version}: {shown}", markup=False)
+    for name, why in report.skipped.items():
+        say(f"{name} was not trained: {why}")
+    console().print("`rapport promote MODEL` puts a candidate to the gate", markup=False)
+
+
+def promote(
+    model: Name,
+    version: Annotated[str, typer.Option(help="Default: the newest.", show_default=False)] = "",
+    force: Annotated[
+        str,
+        typer.Option(metavar="REASON", help="Serve it whatever the gate says; the reason is kept.", show_default=False),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Compare a candidate with the champion on later data; if it is better, it serves.
+
+    Exit code 4 when the gate refuses it.
+
+    Example: rapport promote purchase_propensity
+    """
+    from training import promote as run
+
+    settings = settings_now()
+    with progress(f"comparing {model} with its champion") as show:
+        show(0)
+        result = run(settings, model, version or None, force=force or None)
+    if as_json:
+        emit(dataclasses.asdict(result))
+    else:
+        verb = "serves now" if result.promoted else "does not serve"
+        console().print(f"{result.name} version {result.version} {verb}: {result.reason}", markup=False, soft_wrap=True)
+    if not result.promoted and result.champion != result.version:
+        raise typer.Exit(REFUSED)
+
+
+def rollback(
+    model: Name,
+    reason: Annotated[str, typer.Option(help="Kept in the audit trail.", show_default=False)] = "",
+    as_json: Json = False,
+) -> None:
+    """Let the version that served before serve again; a second rollback undoes the first.
+
+    Example: rapport rollback escalation_risk --reason "complaints since noon"
+    """
+    from training import rollback as run
+
+    result = run(settings_now(), model, reason=reason)
+    if as_json:
+        emit(dataclasses.asdict(result))
+    else:
+        console().print(f"{result.name} version {result.version} serves again, in place of {result.replaced}")
+
+
+def models(
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Instead: what was promoted, refused and rolled back.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the registered versions, which of them serves, and their metrics.
+
+    Example: rapport models --audit
+    """
+    settings = settings_now()
+    if audit:
+        _audit(settings, as_json)
+        return
+    from training import list_models
+
+    listings = list_models(settings)
+    if as_json:
+        emit([dataclasses.asdict(listing) for listing in listings])
+        return
+    rows = [
+        (listing.name, one.version, _role(listing, one.version), _when(one.created_us), _metric(one.metrics))
+        for listing in listings
+        for one in listing.versions
+    ]
+    table(("model", "version", "serves", "registered (UTC)", "metrics"), rows)
+
+
+def as_of_world(settings: Settings) -> int:
+    """The world's present; the system's when nothing runs."""
+    from rapport.cli.worldtime import world_clock
+    from rapport.clock import SystemClock
+    from rapport.errors import ServiceError, StoreError
+
+    try:
+        return world_clock(settings).now_us()
+    except (ServiceError, StoreError):
+        return SystemClock().now_us()
+
+
+def _as_of_us(settings: Settings, text: str) -> int:
+    from rapport.cli.worldtime import parse_time
+    from rapport.clock import to_us
+
+    return to_us(parse_time(text)) if text else as_of_world(settings)
+
+
+def _audit(settings: Settings, as_json: bool) -> None:
+    import msgspec
+
+    from training import read_audit
+
+    entries = read_audit(settings.data_dir / "models")
+    if as_json:
+        emit([msgspec.to_builtins(entry) for entry in entries])
+        return
+    rows = [(_when(e.time_us), e.name, e.version, e.action, e.user, e.reason) for e in entries]
+    table(("time (UTC)", "model", "version", "what", "by", "why"), rows)
+
+
+def _role(listing: Any, version: str) -> str:
+    return "champion" if version == listing.champion else "previous" if version == listing.previous else ""
+
+
+def _when(time_us: int) -> str:
+    from rapport.clock import from_us
+
+    return f"{from_us(time_us):%Y-%m-%d %H:%M:%S}"
+
+
+def _metric(metrics: dict[str, float]) -> str:
+    chosen = [name for name in ("auc", "log_loss", "baseline_auc") if name in metrics] or sorted(metrics)[:3]
+    return "  ".join(f"{name} {metrics[name]:.4g}" for name in chosen)
