@@ -19,12 +19,14 @@ from rapport.clock import Clock, from_us
 from rapport.decisions import Decision, DecisionLog, DecisionRecord, Sentiment, make_situation
 from rapport.decisions.degraded import FEATURES_STALE, INTERNAL_ERROR, POLICY_UNAVAILABLE, cause_of
 from rapport.decisions.record import RenderedTemplate
-from rapport.events.text import TextSignals, analyse, label_of
+from rapport.events.text import Label, TextSignals, analyse
 
 __all__ = ["Decider"]
 
 _logger = logging.getLogger(__name__)
 _MOOD = "conversation__sentiment_mean_1h"
+_LABEL_FROM = 0.05
+"""Where a mean is no longer neutral: the threshold of single messages."""
 _NEUTRAL_TEXT = RenderedTemplate("en", "How can I help you?")
 
 
@@ -124,7 +126,13 @@ def _sentiment(signals: TextSignals | None, known: Known) -> Sentiment:
     if signals is not None:
         return Sentiment(signals.label, round(signals.sentiment, 4))
     mood = known.features.get(_MOOD)
-    return Sentiment(label_of(mood), round(mood, 4)) if isinstance(mood, float) else Sentiment()
+    return Sentiment(_label(mood), round(mood, 4)) if isinstance(mood, float) else Sentiment()
+
+
+def _label(score: float) -> Label:
+    if abs(score) < _LABEL_FROM:
+        return "neutral"
+    return "positive" if score > 0 else "negative"
 
 
 def _record(request: PersonalizeRequest, known: Known, decision: Decision, seconds: float) -> DecisionRecord:

@@ -27,10 +27,11 @@ from bentos.schemas import (
     NdjsonLine,
 )
 from rapport.bus.protocol import Bus, Message
-from rapport.clock import Clock, from_us
+from rapport.clock import Clock, from_us, to_us
 from rapport.errors import BusError, BusFull, EventError, RapportError
-from rapport.events.decode import check_event, customer_of
+from rapport.events.decode import decode
 from rapport.events.schema import TOPICS, Feedback
+from rapport.events.times import event_times
 
 __all__ = ["Given", "Intake", "parse_events", "parse_lines"]
 
@@ -64,11 +65,13 @@ class Intake:
             Refusal: 429 the bus is full, 503 it does not answer: none of these events was taken.
         """
         now_us = self._clock.now_us()
-        results = [_check(index, topic, event, now_us) for index, (topic, event) in enumerate(given)]
-        await self._publish([Message(topic, customer_of(event), event, "http") for topic, event in given])
-        refused = 0
+        checked = [_check(index, topic, event, now_us) for index, (topic, event) in enumerate(given)]
+        await self._publish(
+            [Message(topic, key, event, "http") for (topic, event), (key, _) in zip(given, checked, strict=True)]
+        )
+        results = [result for _, result in checked]
+        refused = sum(result.status == "refused" for result in results)
         for (topic, _), result in zip(given, results, strict=True):
-            refused += result.status == "refused"
             self._metrics.events[topic, result.reason or "accepted"] += 1
         return EventsAnswer(len(given) - refused, refused, results)
 
@@ -149,12 +152,14 @@ def parse_lines(body: bytes) -> list[Given]:
     return _bounded(given)
 
 
-def _check(index: int, topic: str, event: bytes, now_us: int) -> EventResult:
+def _check(index: int, topic: str, raw: bytes, now_us: int) -> tuple[str, EventResult]:
+    """The event's key ("" when it is refused), and what becomes of it."""
     try:
-        check_event(topic, event, now_us)
+        event = decode(topic, raw)
+        event_times(to_us(event.event_time), now_us)
     except EventError as error:
-        return EventResult(index, "refused", error.field, error.reason, error.detail)
-    return EventResult(index, "accepted")
+        return "", EventResult(index, "refused", error.field, error.reason, error.detail)
+    return event.customer_id, EventResult(index, "accepted")
 
 
 def _topic(topic: str, field: str) -> str:

@@ -83,8 +83,8 @@ class _Families(Collector):
         yield _counter("rapport_decisions_degraded", "Decisions by what they did without", "cause", metrics.degraded)
         yield _counter("rapport_decision_rules", "Decisions by the policy's rule", "rule", metrics.rules)
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
-        yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events)
-        yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers)
+        yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
+        yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers.items())
         published, dropped = metrics.lost_records()
         yield CounterMetricFamily("rapport_decision_log_published", "Decision records logged", value=published)
         yield CounterMetricFamily("rapport_decision_log_dropped", "Decision records lost", value=dropped)
@@ -114,8 +114,8 @@ def _counter(name: str, text: str, label: str, counts: Mapping[str, int]) -> Cou
     return family
 
 
-def _pairs(name: str, text: str, labels: tuple[str, str], counts: Mapping[tuple[str, str | int], int]) -> Metric:
+def _pairs(name: str, text: str, labels: tuple[str, str], counts: Iterable[tuple[tuple[str, object], int]]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
-    for (first, second), count in sorted(counts.items(), key=str):
+    for (first, second), count in sorted(counts, key=str):
         family.add_metric([first, str(second)], count)
     return family

@@ -79,11 +79,10 @@ def _value_at(body: bytes, path: str | None) -> str:
             value = value[name] if name else value[int(index)]
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError):
         return "another value"
-    return _shown(
-        value if isinstance(value, str) else msgspec.json.encode(value).decode(), quoted=isinstance(value, str)
-    )
+    if isinstance(value, str):
+        return repr(_shown(value))
+    return _shown(msgspec.json.encode(value).decode())
 
 
-def _shown(text: str, *, quoted: bool = False) -> str:
-    short = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    return repr(short) if quoted else short
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

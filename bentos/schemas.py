@@ -88,7 +88,7 @@ class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     resolution_time_s: Annotated[float, Meta(ge=0, le=31_536_000)] | None = None
     event_time: Annotated[datetime, Meta(tz=True)] | None = None
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
-    """Repeating a request with the same key has no further effect for 10 minutes. The header Idempotency-Key does the same."""
+    """A repeated request with the same key has no effect for 10 minutes. The header Idempotency-Key does the same."""
 
 
 class FeedbackAnswer(msgspec.Struct, frozen=True):

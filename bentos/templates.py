@@ -1,7 +1,7 @@
 """Response templates: texts by id and locale, with typed placeholders, kept in templates.yaml.
 
-A placeholder is filled from the fact of its name, or has a default per locale for when that fact is not known. Every text
-is checked when the file is loaded, so that rendering cannot fail.
+A placeholder is filled from the fact of its name, or has a default per locale for when that fact is not known. Every
+text is checked when the file is loaded, so that rendering cannot fail.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ INTERNAL_ERROR = "internal_error"
 
 CODES = MappingProxyType(
     {
-        UNKNOWN_CUSTOMER: "No view has anything on this customer: models score a customer without history.",
+        UNKNOWN_CUSTOMER: "No view has anything on this customer: no scores, no segment.",
         FEATURES_UNAVAILABLE: "The online store did not answer in time: no scores, no segment.",
         FEATURES_CORRUPT: "The customer's stored row cannot be read: no scores, no segment.",
         FEATURES_STALE: "Events are waiting and nobody computes features from them: values are older than they look.",
         NO_CONSENT: "The customer's profile refuses personalization: no feature was used and nothing personal logged.",
-        f"{NO_INPUTS}:<model>": "Some views know this customer, but none that this model reads: its score is a base rate.",
-        f"{MODEL_UNAVAILABLE}:<model>": "The model has no champion, or its folder was refused: no such score (or segment).",
+        f"{NO_INPUTS}:<model>": "Some views know this customer, but none that this model reads: no such score.",
+        f"{MODEL_UNAVAILABLE}:<model>": "The model has no champion that can be used: no such score, or segment.",
         POLICY_UNAVAILABLE: "The policy's files were refused at start: a neutral answer is given to everybody.",
         INTERNAL_ERROR: "The decision failed in an unexpected way, which the service's log tells: a neutral answer.",
     }
