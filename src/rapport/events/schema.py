@@ -14,11 +14,20 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = ["EVENT_TYPES", "TOPICS", "ChatMessage", "CustomerClick", "Event", "Feedback", "PurchaseEvent", "SupportTicket"]
+__all__ = [
+    "EVENT_TYPES",
+    "TOPICS",
+    "ChatMessage",
+    "CustomerClick",
+    "Event",
+    "Feedback",
+    "PurchaseEvent",
+    "SupportTicket",
+]
 
-Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 ShortText = Annotated[str, Meta(max_length=256)]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 

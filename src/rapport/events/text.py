@@ -1,0 +1,69 @@
+"""What a customer's message says of its writer: sentiment, frustration, and the query in a form that shows repeats."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache, lru_cache
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from rapport.events.frustration import frustration
+
+__all__ = ["MAX_QUERY", "Label", "TextSignals", "analyse", "normalize"]
+
+Label: TypeAlias = Literal["positive", "neutral", "negative"]
+
+MAX_QUERY = 256
+"""Longest normalized query, characters."""
+
+_LABEL_FROM = 0.05
+"""VADER's own threshold: from 0.05 positive, to -0.05 negative."""
+_LOOKED_AT = 400
+"""Characters of the beginning, and as many of the end, that are looked at; keeps a call under a millisecond."""
+_NOT_QUERY = re.compile(r"[\W_]+")
+
+
+class TextSignals(NamedTuple):
+    """Signals of one message.
+
+    Attributes:
+        sentiment: VADER's compound score, -1 to 1.
+        label: the sentiment in words.
+        negative: the label is negative.
+        frustration: 0 to 1; see rapport.events.frustration.
+        query: the message normalized, at most MAX_QUERY characters; "" when nothing but punctuation is left.
+    """
+
+    sentiment: float
+    label: Label
+    negative: bool
+    frustration: float
+    query: str
+
+
+@lru_cache(maxsize=1024)
+def analyse(text: str) -> TextSignals:
+    """The signals of a message. Deterministic; English words, other languages score near neutral."""
+    seen = text if len(text) <= 2 * _LOOKED_AT else f"{text[:_LOOKED_AT]} {text[-_LOOKED_AT:]}"
+    # Plain quotation marks, for VADER's lexicon and negations have no others.
+    sentiment = float(_analyzer().polarity_scores(seen.replace("’", "'"))["compound"])
+    label: Label = "neutral"
+    if abs(sentiment) >= _LABEL_FROM:
+        label = "positive" if sentiment > 0 else "negative"
+    return TextSignals(sentiment, label, label == "negative", round(frustration(seen, sentiment), 6), normalize(text))
+
+
+def normalize(text: str) -> str:
+    """Text as a query: NFKC, case folded, punctuation and white space collapsed to one space, digits kept."""
+    # Case folding can undo the normal form, and compatibility forms can need folding again.
+    folded = unicodedata.normalize(
+        "NFKC", unicodedata.normalize("NFKC", text[: 2 * MAX_QUERY])[: 4 * MAX_QUERY].casefold()
+    )
+    return _NOT_QUERY.sub(" ", folded).strip()[:MAX_QUERY].rstrip()
+
+
+@cache
+def _analyzer() -> Any:
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    return SentimentIntensityAnalyzer()
