@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from feast import FeatureView, FileSource
+from feast.data_format import DeltaFormat
 from feast.data_source import DataSource
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
 from feast.infra.offline_stores.ibis import (
@@ -26,7 +27,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import RepoConfig
 
-from rapport.archive import TIMESTAMP
+from rapport.archive import TIMESTAMP, arrow_schema
 from rapport.errors import ArchiveError
 from rapport.feast.declare import is_windowed
 from rapport.feast.event_files import path_of, topic_at
@@ -154,11 +155,17 @@ class RapportOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         self, config: RepoConfig, data_source: DataSource
     ) -> Iterable[tuple[str, str]]:
         """Columns of a source; a pushed view's file is made first when there is none."""
-        if not isinstance(data_source, FileSource):
+        topic = topic_at(config, data_source) if isinstance(data_source, FileSource) else None
+        if topic:
+            return _names_and_types(arrow_schema(topic))
+        if not isinstance(data_source, FileSource) or isinstance(data_source.file_format, DeltaFormat):
             return list(super().get_table_column_names_and_types_from_data_source(config, data_source))
         make_missing(config, data_source)
-        schema = pq.read_schema(path_of(config, data_source))
-        return [(field.name, str(field.type)) for field in schema]
+        return _names_and_types(pq.read_schema(path_of(config, data_source)))
+
+
+def _names_and_types(schema: pa.Schema) -> list[tuple[str, str]]:
+    return [(field.name, str(field.type)) for field in schema]
 
 
 def _requested(views: Sequence[FeatureView], references: Sequence[str], full_feature_names: bool) -> list[Requested]:

@@ -46,7 +46,7 @@ def reader(config: RepoConfig, empty: Callable[[FileSource], pa.Schema]) -> Read
         if not isinstance(source, FileSource) or isinstance(source.file_format, DeltaFormat):
             return _read_data_source(source, str(config.repo_path))
         path = path_of(config, source)
-        return ibis.read_parquet(str(path)) if path.exists() else ibis.memtable(empty(source).empty_table())
+        return ibis.memtable(pq.read_table(path) if path.exists() else empty(source).empty_table())
 
     return read
 

@@ -87,7 +87,6 @@ def spine_of(entity_df: pd.DataFrame | str | None) -> Spine:
 
 def _query(sql: str) -> pd.DataFrame:
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
         try:
             frame: pd.DataFrame = connection.sql(sql).df()
             return frame

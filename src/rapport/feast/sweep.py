@@ -126,7 +126,7 @@ def _sorted(
 
 def _query(source: EventSource, kinds: dict[str, Kind], until_us: int, *, text: bool) -> str:
     key = f"CAST(e.{identifier(source.key)} AS VARCHAR)" if text else f"e.{identifier(source.key)}"
-    time = f"epoch_us(CAST(e.{identifier(source.time)} AS TIMESTAMP))"
+    time = f"epoch_us(e.{identifier(source.time)})"
     columns = "".join(f", {_value(name, kind)} AS {identifier(f'c_{name}')}" for name, kind in kinds.items())
     return (
         f"SELECT w.entity, {time} AS time{columns} "  # noqa: S608 - identifiers are quoted, the number is ours
@@ -171,5 +171,4 @@ def _table(values: Values) -> pa.Table:
 
 
 def _connected() -> duckdb.DuckDBPyConnection:
-    settings = {"TimeZone": "UTC", "temp_directory": f"{tempfile.gettempdir()}/rapport-duckdb"}
-    return duckdb.connect(config=settings)
+    return duckdb.connect(config={"temp_directory": f"{tempfile.gettempdir()}/rapport-duckdb"})
