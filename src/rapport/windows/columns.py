@@ -93,11 +93,6 @@ def float_keys(values: npt.NDArray[np.float64]) -> Bits:
     return bits ^ ((bits >> 63) & _SIGN)
 
 
-def keys_to_floats(keys: Bits) -> npt.NDArray[np.float64]:
-    """The inverse of `float_keys`."""
-    return (keys ^ ((keys >> 63) & _SIGN)).view(np.float64)
-
-
 def _strings(values: Sequence[Any]) -> StringArray:
     encoded = [b"" if value is None else value.encode() for value in values]
     offsets = np.zeros(len(encoded) + 1, np.int64)

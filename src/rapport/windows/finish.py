@@ -66,22 +66,38 @@ def cut_segment(tile, start):
 
 
 @jit
+def _put_integer(outputs, row, at, value):
+    outputs.integers[row, at] = value
+    outputs.floats[row, at] = value
+
+
+@jit
+def _put_value(tile, kind, outputs, row, at, value, length):
+    if kind == STRING:
+        outputs.integers[row, at], outputs.lengths[row, at] = value, length
+    elif kind == FLOAT:
+        tile.temp[0] = exact.float_bits(value)
+        outputs.floats[row, at] = tile.temp.view(np.float64)[0]
+    else:
+        _put_integer(outputs, row, at, value)
+
+
+@jit
 def emit(tile, kind, feature, as_of, row, outputs):
     """Store one feature's value; what has been merged stays as it is, so that a longer window can go on from it."""
     function, at = feature[0], feature[2]
     state = tile.state
     count = state[COUNT]
     if function == _COUNT:
-        outputs.integers[row, at] = count
+        _put_integer(outputs, row, at, count)
     elif function == _COUNT_DISTINCT:
-        outputs.integers[row, at] = _distinct(tile)
+        _put_integer(outputs, row, at, _distinct(tile))
     elif function == _SUM:
         if kind == FLOAT:
             outputs.floats[row, at] = exact.rounded_mean(tile.sums, tile.sum_range, tile.temp, kind, 1)
         else:
-            outputs.integers[row, at] = exact.integer_sum(tile.sums, tile.sum_range, tile.temp)
+            _put_integer(outputs, row, at, exact.integer_sum(tile.sums, tile.sum_range, tile.temp))
     elif count == 0 or (function == _STD and count < 2):
-        outputs.valid[row, at] = False
         return
     elif function == _MEAN:
         outputs.floats[row, at] = exact.rounded_mean(tile.sums, tile.sum_range, tile.temp, kind, count)
@@ -90,15 +106,13 @@ def emit(tile, kind, feature, as_of, row, outputs):
             tile.sums, tile.sum_range, tile.squares, tile.square_range, tile.temp, tile.other, kind, count
         )
     elif function == _MIN:
-        outputs.integers[row, at] = state[LEAST]
+        _put_value(tile, kind, outputs, row, at, state[LEAST], np.int64(0))
     elif function == _MAX:
-        outputs.integers[row, at] = state[GREATEST]
+        _put_value(tile, kind, outputs, row, at, state[GREATEST], np.int64(0))
     elif function == _FIRST:
-        outputs.integers[row, at] = state[FIRST_V]
-        outputs.lengths[row, at] = state[FIRST_N] if kind == STRING else 0
+        _put_value(tile, kind, outputs, row, at, state[FIRST_V], state[FIRST_N])
     elif function == _LAST:
-        outputs.integers[row, at] = state[LAST_V]
-        outputs.lengths[row, at] = state[LAST_N] if kind == STRING else 0
+        _put_value(tile, kind, outputs, row, at, state[LAST_V], state[LAST_N])
     elif function == _TIME_SINCE_LAST:
         outputs.floats[row, at] = float(as_of - state[LAST_T]) / 1e6
     outputs.valid[row, at] = True

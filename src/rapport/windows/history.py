@@ -14,8 +14,8 @@ from rapport.windows.finish import cut_segment, emit
 from rapport.windows.keyed import add_event, keyed, seen
 from rapport.windows.plan import DISTINCT, Plan
 from rapport.windows.rows import PADDING
-from rapport.windows.tiles import HASHES, clear, new_tile
-from rapport.windows.values import EXPIRED, MISSING, PRESENT, Values, new_outputs, values_of
+from rapport.windows.tiles import HASHES, clear, scratch_tile
+from rapport.windows.values import EXPIRED, MISSING, PRESENT, Values, new_outputs
 
 __all__ = ["history"]
 
@@ -37,10 +37,10 @@ def history(
     """
     columns, src = keyed(plan, events, np.zeros(PADDING, np.uint8))
     outputs = new_outputs(plan, len(spine_entity))
-    tile = new_tile(int(np.diff(event_starts).max(initial=0)) + 1)
+    tile = scratch_tile(int(np.diff(event_starts).max(initial=0)) + 1)
     ttl = plan.view.ttl_us or 0
     _sweep(plan.series, plan.features, src, columns, event_starts, spine_entity, as_of_us, ttl, tile, outputs)
-    return values_of(plan, outputs, src)
+    return Values(plan, outputs, src)
 
 
 @jit

@@ -12,8 +12,8 @@ from rapport.windows.compiled import jit
 from rapport.windows.finish import emit
 from rapport.windows.plan import Plan
 from rapport.windows.rows import HEADER_BYTES, gather, new_cursor, next_tile, open_series, read_newest
-from rapport.windows.tiles import clear, load, new_tile
-from rapport.windows.values import EXPIRED, MISSING, PRESENT, Values, new_outputs, values_of
+from rapport.windows.tiles import clear, load, scratch_tile
+from rapport.windows.values import EXPIRED, MISSING, PRESENT, Values, new_outputs
 
 __all__ = ["read"]
 
@@ -29,11 +29,11 @@ def read(plan: Plan, rows: Sequence[bytes | None], as_of_us: int | npt.NDArray[n
     src, starts = gather(plan, rows)
     outputs = new_outputs(plan, len(rows))
     as_of = np.full(len(rows), as_of_us, np.int64) if isinstance(as_of_us, int) else as_of_us
-    tile = new_tile(len(src) // 8 + 1)
+    tile = scratch_tile(len(src) // 8 + 1)
     row = _read_rows(plan.series, plan.features, src, starts, as_of, plan.view.ttl_us or 0, tile, outputs)
     if row >= 0:
         raise RowCorrupt(f"row {row} of view {plan.view.name!r} is not in the documented format", rows=(int(row),))
-    return values_of(plan, outputs, src)
+    return Values(plan, outputs, src)
 
 
 @jit

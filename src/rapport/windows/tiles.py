@@ -6,6 +6,7 @@ Values travel as int64 keys whose order is the values' order: integers as they a
 
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
 
 import numpy as np
@@ -26,11 +27,21 @@ COUNT, LEAST, GREATEST, FIRST_T, FIRST_V, FIRST_N, LAST_T, LAST_V, LAST_N, HASHE
 NO_THETA = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 Tile = namedtuple("Tile", ["state", "sums", "sum_range", "squares", "square_range", "hashes", "theta", "temp", "other"])
-"""Scratch for one tile, or for the merge of several: see `new_tile`."""
+"""Scratch for one tile, or for the merge of several: see `scratch_tile`."""
 
 
-def new_tile(hash_capacity: int) -> Tile:
-    """Empty scratch; `hash_capacity` is how many hashes of distinct values may come together in it."""
+_kept = threading.local()
+
+
+def scratch_tile(hash_capacity: int) -> Tile:
+    """This thread's scratch, with room for the hashes of so many distinct values; `clear` it before use."""
+    tile: Tile | None = getattr(_kept, "tile", None)
+    if tile is None or len(tile.hashes) < hash_capacity:
+        tile = _kept.tile = _new_tile(hash_capacity + 1024)
+    return tile
+
+
+def _new_tile(hash_capacity: int) -> Tile:
     return Tile(
         np.zeros(11, np.int64),
         np.zeros(SUM_LIMBS, np.int64),

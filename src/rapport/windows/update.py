@@ -30,8 +30,8 @@ from rapport.windows.tiles import (
     DISTINCT_LIMIT,
     clear,
     load,
-    new_tile,
     room,
+    scratch_tile,
     skip,
     write,
     write_signed,
@@ -66,7 +66,7 @@ def update(
     columns, src = keyed(plan, events, src)
     order = np.lexsort((-events.event_time_us, row_of_event))
     groups = np.searchsorted(row_of_event[order], np.arange(len(rows) + 1))
-    tile = new_tile(DISTINCT_LIMIT + len(events) + 1)
+    tile = scratch_tile(DISTINCT_LIMIT + len(events) + 1)
     ends = np.zeros(len(rows) + 1, np.int64)
     out = np.empty(2 * len(src) + 512 * len(rows) + 64 * len(events), np.uint8)
     while True:
