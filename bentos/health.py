@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bentos.answering import Answering
-from bentos.schemas import Health, ModelHealth
+from rapport.decisions.answers import Health, ModelHealth
 
 __all__ = ["health_of"]
 

@@ -17,17 +17,10 @@ import msgspec
 from bentos.body import decode_body
 from bentos.metrics import Metrics
 from bentos.refusal import Refusal, refusal_of
-from bentos.schemas import (
-    MAX_EVENTS,
-    EventResult,
-    EventsAnswer,
-    EventsRequest,
-    FeedbackAnswer,
-    FeedbackRequest,
-    NdjsonLine,
-)
+from bentos.schemas import MAX_EVENTS, EventsRequest, FeedbackRequest, NdjsonLine
 from rapport.bus.protocol import Bus, Message
 from rapport.clock import Clock, from_us, to_us
+from rapport.decisions.answers import EventResult, EventsAnswer, FeedbackAnswer
 from rapport.errors import BusError, BusFull, EventError, RapportError
 from rapport.events.decode import decode
 from rapport.events.schema import TOPICS, Feedback

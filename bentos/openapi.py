@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bentos import schemas
+from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
 from rapport.events.schema import EVENT_TYPES
@@ -30,9 +31,9 @@ def openapi() -> dict[str, Any]:
     types = [
         schemas.PersonalizeRequest,
         schemas.FeedbackRequest,
-        schemas.FeedbackAnswer,
-        schemas.EventsAnswer,
-        schemas.Health,
+        answers.FeedbackAnswer,
+        answers.EventsAnswer,
+        answers.Health,
         Decision,
         *EVENT_TYPES.values(),
     ]
@@ -137,7 +138,7 @@ def _refusals(*statuses: str) -> dict[str, tuple[str, str]]:
 
 
 def _post(
-    summary: str, text: str, request: str, example: object, answers: dict[str, tuple[str, str]]
+    summary: str, text: str, request: str, example: object, responses: dict[str, tuple[str, str]]
 ) -> dict[str, Any]:
     return {
         "summary": summary,
@@ -146,7 +147,7 @@ def _post(
             "required": True,
             "content": {"application/json": {"schema": {"$ref": _REF.format(name=request)}, "example": example}},
         },
-        "responses": {status: _response(said, schema) for status, (said, schema) in sorted(answers.items())},
+        "responses": {status: _response(said, schema) for status, (said, schema) in sorted(responses.items())},
     }
 
 

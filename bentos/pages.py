@@ -13,7 +13,7 @@ from string import Template
 
 from starlette.staticfiles import StaticFiles
 
-from bentos.schemas import Health
+from rapport.decisions.answers import Health
 
 __all__ = ["landing_page", "reference_page", "swagger_files"]
 

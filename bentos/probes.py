@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.api import Api, json_answer
-from bentos.schemas import Health
+from rapport.decisions.answers import Health
 
 __all__ = ["Probes"]
 

@@ -19,13 +19,14 @@ from bentos.freshness import Freshness
 from bentos.health import health_of
 from bentos.intake import Intake
 from bentos.metrics import Metrics
-from bentos.schemas import Health, PersonalizeRequest, SessionData
+from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.scoring import MODELS, SEGMENTS, Scorer
 from bentos.worldtime import FollowedClock
 from rapport.bus import open_bus
 from rapport.bus.protocol import Bus
 from rapport.clock import WORLD_CLOCK_KEY
 from rapport.decisions import DecisionLog
+from rapport.decisions.answers import Health
 from rapport.errors import BusError, ServiceError, StoreUnavailable
 from rapport.models import Champions
 from rapport.online import OnlineReader, connect_async, reader_for

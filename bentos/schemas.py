@@ -1,26 +1,14 @@
-"""Requests and answers of the HTTP service. Requests are closed: a field that is not named here is refused."""
+"""Requests of the HTTP service. They are closed: a field that is not named here is refused."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-__all__ = [
-    "MAX_EVENTS",
-    "EventResult",
-    "EventsAnswer",
-    "EventsRequest",
-    "FeedbackAnswer",
-    "FeedbackRequest",
-    "Health",
-    "ModelHealth",
-    "NdjsonLine",
-    "PersonalizeRequest",
-    "SessionData",
-]
+__all__ = ["MAX_EVENTS", "EventsRequest", "FeedbackRequest", "NdjsonLine", "PersonalizeRequest", "SessionData"]
 
 MAX_EVENTS = 5_000
 
@@ -58,24 +46,6 @@ class NdjsonLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event: msgspec.Raw
 
 
-class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one event, by its place in the request."""
-
-    index: int
-    status: Literal["accepted", "refused"]
-    field: str | None = None
-    reason: str | None = None
-    detail: str | None = None
-
-
-class EventsAnswer(msgspec.Struct, frozen=True):
-    """accepted + refused = the events given. Refused ones are kept among the dead letters, too."""
-
-    accepted: int
-    refused: int
-    results: list[EventResult]
-
-
 class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What a customer said of an answer: at least one of csat, nps, resolved, resolution_time_s."""
 
@@ -89,32 +59,3 @@ class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     event_time: Annotated[datetime, Meta(tz=True)] | None = None
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     """A repeated request with the same key has no effect for 10 minutes. The header Idempotency-Key does the same."""
-
-
-class FeedbackAnswer(msgspec.Struct, frozen=True):
-    """The feedback is on the bus, under this event id."""
-
-    event_id: str
-
-
-class ModelHealth(msgspec.Struct, frozen=True):
-    """One model of the service."""
-
-    loaded: bool
-    version: str | None = None
-    problem: str | None = None
-
-
-class Health(msgspec.Struct, frozen=True):
-    """What `GET /readyz` answers."""
-
-    ready: bool
-    """Whether decisions are answered at all."""
-    status: Literal["ok", "degraded", "starting"]
-    redis: bool
-    bus: bool
-    policy: bool
-    features_current: bool
-    """False: events wait and nobody computes features from them."""
-    models: dict[str, ModelHealth]
-    problems: list[str]

@@ -1,0 +1,154 @@
+"""A client of the decision service, for chatbots in Python and for the command line.
+
+with Client() as rapport:
+    decision = rapport.personalize("17850", message="Where is my parcel?")
+    print(decision.tone, decision.template.text)
+    rapport.feedback("17850", decision_id=decision.decision_id, csat=5)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import msgspec
+
+from rapport.decisions.answers import EventsAnswer, FeedbackAnswer, Health
+from rapport.decisions.record import Decision
+from rapport.errors import RequestRefused, ServiceError
+
+__all__ = ["DEFAULT_URL", "Client"]
+
+DEFAULT_URL = "http://127.0.0.1:8400"
+T = TypeVar("T")
+
+
+class Client:
+    """Asks one decision service over kept-alive connections. Not for use in several threads at once.
+
+    Args:
+        url: the service's address.
+        timeout_s: longest wait for an answer, seconds.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, timeout_s: float = 2.0) -> None:
+        self._url = url
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False)
+
+    def personalize(
+        self,
+        customer_id: str,
+        *,
+        message: str | None = None,
+        channel: str | None = None,
+        page: str | None = None,
+        locale: str | None = None,
+    ) -> Decision:
+        """The decision on one turn of a conversation.
+
+        Raises:
+            RequestRefused: the service refuses the request; names the field.
+            ServiceError: the service is not reached, or answers what is not a decision.
+        """
+        session = {"message": message, "channel": channel, "page": page, "locale": locale}
+        given = {name: value for name, value in session.items() if value is not None}
+        return self._post("/personalize", {"customer_id": customer_id, "session_data": given}, Decision)
+
+    def feedback(
+        self,
+        customer_id: str,
+        *,
+        decision_id: str | None = None,
+        csat: int | None = None,
+        nps: int | None = None,
+        resolved: bool | None = None,
+        resolution_time_s: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Tell what a customer said of an answer; returns the event's id. Errors as `personalize`."""
+        given = {
+            "customer_id": customer_id,
+            "decision_id": decision_id,
+            "csat": csat,
+            "nps": nps,
+            "resolved": resolved,
+            "resolution_time_s": resolution_time_s,
+            "idempotency_key": idempotency_key,
+        }
+        body = {name: value for name, value in given.items() if value is not None}
+        return self._post("/feedback", body, FeedbackAnswer).event_id
+
+    def events(self, topic: str, events: Sequence[Mapping[str, Any]]) -> EventsAnswer:
+        """Give events of one topic. Refused ones are in the answer, also when all are; errors as `personalize`."""
+        body = msgspec.json.encode({"topic": topic, "events": list(events)})
+        response = self._send("POST", "/events", body)
+        try:
+            return msgspec.json.decode(response.content, type=EventsAnswer)
+        except msgspec.DecodeError:
+            raise self._refused(response) from None
+
+    def health(self) -> Health:
+        """What works and what does not.
+
+        Raises:
+            ServiceError: the service is not reached.
+        """
+        return self._decoded(self._send("GET", "/readyz", None), Health)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _post(self, path: str, body: object, kind: type[T]) -> T:
+        response = self._send("POST", path, msgspec.json.encode(body))
+        if response.is_error:
+            raise self._refused(response)
+        return self._decoded(response, kind)
+
+    def _send(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            return self._http.request(method, path, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise ServiceError(
+                f"no answer from the decision service at {self._url}: {error or type(error).__name__}. "
+                "Is it up (`rapport status`)?"
+            ) from error
+
+    def _decoded(self, response: httpx.Response, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.DecodeError:
+            raise self._strange(response) from None
+
+    def _refused(self, response: httpx.Response) -> ServiceError:
+        try:
+            said = msgspec.json.decode(response.content, type=_Refusal).error
+        except msgspec.DecodeError:
+            return self._strange(response)
+        return RequestRefused(response.status_code, said.reason, said.field, said.detail)
+
+    def _strange(self, response: httpx.Response) -> ServiceError:
+        return ServiceError(
+            f"what answers at {self._url} is not Rapport's decision service: HTTP {response.status_code}, "
+            f"{response.text[:80]!r}"
+        )
+
+
+class _Error(msgspec.Struct):
+    field: str
+    reason: str
+    detail: str
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error

@@ -1,0 +1,56 @@
+"""What the decision service answers beside decisions: events and feedback taken, and its own state."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["EventResult", "EventsAnswer", "FeedbackAnswer", "Health", "ModelHealth"]
+
+
+class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one event, by its place in the request."""
+
+    index: int
+    status: Literal["accepted", "refused"]
+    field: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """accepted + refused = the events given. Refused ones are kept among the dead letters, too."""
+
+    accepted: int
+    refused: int
+    results: list[EventResult]
+
+
+class FeedbackAnswer(msgspec.Struct, frozen=True):
+    """The feedback is on the bus, under this event id."""
+
+    event_id: str
+
+
+class ModelHealth(msgspec.Struct, frozen=True):
+    """One model of the service."""
+
+    loaded: bool
+    version: str | None = None
+    problem: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What `GET /readyz` answers."""
+
+    ready: bool
+    """Whether decisions are answered at all."""
+    status: Literal["ok", "degraded", "starting"]
+    redis: bool
+    bus: bool
+    policy: bool
+    features_current: bool
+    """False: events wait and nobody computes features from them."""
+    models: dict[str, ModelHealth]
+    problems: list[str]
