@@ -26,20 +26,22 @@ def up(
     """Start everything on this machine, and return when it works.
 
     Redis, `feast apply` when the declarations changed, the flows, the decision service and the drift watch; each is
-    started again when it dies. What runs already is left alone.
+    started again when it dies. What runs already is left alone, and `--ui` adds the pages to it.
 
     Example: rapport up --ui
     """
+    from rapport.supervisor import Wanted
     from rapport.supervisor import up as start
     from rapport.supervisor.control import run_here
 
     settings = settings_now()
+    wanted = Wanted(watch, ui)
     if foreground:
         shown = _Transitions()
-        run_here(settings, ui=ui, watch=watch, seen=shown)
+        run_here(settings, wanted, seen=shown)
         return
     with progress("starting") as show:
-        state = start(settings, ui=ui, watch=watch, seen=lambda state: _show_start(state, show))
+        state = start(settings, wanted, seen=lambda state: _show_start(state, show))
     if as_json:
         emit(_as_dict(settings, state, lag={}))
     else:

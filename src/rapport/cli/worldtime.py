@@ -21,20 +21,17 @@ def world_clock(settings: Settings) -> Clock:
     Raises:
         StoreUnavailable: Redis does not answer.
     """
-    import msgspec
     import redis
 
-    from rapport.clock import WORLD_CLOCK_KEY, SystemClock, WorldClock
+    from rapport.clock import WORLD_CLOCK_KEY
     from rapport.online import connect
+    from rapport.online.clock import published_clock
 
     with connect(settings) as client:
         try:
-            stored = client.get(WORLD_CLOCK_KEY)
+            return published_clock(client.get(WORLD_CLOCK_KEY))
         except redis.RedisError as error:
             raise _unavailable(error) from None
-    if stored is None:
-        return SystemClock()
-    return msgspec.json.decode(stored, type=WorldClock)
 
 
 def publish_clock(settings: Settings, clock: WorldClock | None) -> None:

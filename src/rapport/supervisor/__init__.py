@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from rapport.supervisor.control import down, status, up
-from rapport.supervisor.state import Health, Phase, ServiceState, State
+from rapport.supervisor.state import Health, Phase, ServiceState, State, Wanted
 
-__all__ = ["Health", "Phase", "ServiceState", "State", "down", "status", "up"]
+__all__ = ["Health", "Phase", "ServiceState", "State", "Wanted", "down", "status", "up"]

@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rapport.embedded import EmbeddedRedis
 from rapport.errors import ServiceError
@@ -17,7 +18,8 @@ from rapport.settings import Settings
 from rapport.supervisor.declarations import apply_declarations
 from rapport.supervisor.installation import installation
 from rapport.supervisor.logs import open_log, tail
-from rapport.supervisor.state import Health, Paths, Phase, State, read_state
+from rapport.supervisor.service import Service
+from rapport.supervisor.state import Health, Paths, Phase, State, Wanted, read_state, read_wanted, write_state
 from rapport.supervisor.supervisor import Supervisor, stopped_by_signals
 
 __all__ = ["down", "run_here", "status", "up"]
@@ -48,26 +50,30 @@ def status(settings: Settings) -> State | None:
     return state
 
 
-def up(settings: Settings, *, ui: bool = False, watch: bool = True, seen: Seen = lambda state: None) -> State:
-    """Start the installation in the background and return when all of it works; one that runs already is left alone.
+def up(settings: Settings, wanted: Wanted | None = None, *, seen: Seen = lambda state: None) -> State:
+    """Start the installation in the background and return when all of it works.
+
+    What runs already is left alone; what is wanted besides is added to it.
 
     Args:
         seen: called with each new state while waiting.
 
     Raises:
-        ServiceError: something does not come up; everything is stopped then.
+        ServiceError: something does not come up; if nothing ran before, everything is stopped then.
     """
+    wanted = wanted or Wanted()
+    paths = Paths(settings)
     running = status(settings)
     if running and is_alive(running.supervisor):
-        return _wait_ready(settings, running, seen)
+        wanted |= read_wanted(paths.wanted)
+        write_state(paths.wanted, wanted)
+        return _wait_ready(settings, wanted, running, seen)
     _end_orphans(settings)
-    paths = Paths(settings)
-    paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     paths.state.unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "rapport.supervisor", *(["--ui"] if ui else []), *([] if watch else ["--no-watch"])]
+    write_state(paths.wanted, wanted)
     with open_log(paths.log("supervisor")) as log:
         process = subprocess.Popen(
-            argv,
+            [sys.executable, "-m", "rapport.supervisor"],
             env={**os.environ, **as_environment(settings)},
             cwd=settings.root,
             stdin=subprocess.DEVNULL,
@@ -75,10 +81,10 @@ def up(settings: Settings, *, ui: bool = False, watch: bool = True, seen: Seen =
             stderr=log,
             start_new_session=True,
         )
-    return _wait_ready(settings, None, seen, process)
+    return _wait_ready(settings, wanted, None, seen, process)
 
 
-def run_here(settings: Settings, *, ui: bool = False, watch: bool = True, seen: Seen = lambda state: None) -> None:
+def run_here(settings: Settings, wanted: Wanted, *, seen: Seen = lambda state: None) -> None:
     """Be the supervisor, in this process, until a signal says stop.
 
     Raises:
@@ -88,15 +94,34 @@ def run_here(settings: Settings, *, ui: bool = False, watch: bool = True, seen: 
     if running and is_alive(running.supervisor):
         raise ServiceError(f"Rapport already runs in {settings.data_dir} (process {running.supervisor.pid})")
     _end_orphans(settings)
+    paths = Paths(settings)
+    write_state(paths.wanted, wanted)
     os.environ.update(as_environment(settings))
     supervisor = Supervisor(
-        installation(settings, ui=ui, watch=watch),
-        Paths(settings),
+        installation(settings, wanted),
+        paths,
         settings.host,
         prepare=lambda: _apply(settings),
+        more=_Additions(settings, paths.wanted),
     )
     with stopped_by_signals(supervisor):
         supervisor.run(seen)
+
+
+class _Additions:
+    """Reads what is wanted when the file has changed."""
+
+    def __init__(self, settings: Settings, path: Path) -> None:
+        self._settings = settings
+        self._path = path
+        self._read_ns = 0
+
+    def __call__(self) -> list[Service]:
+        changed_ns = self._path.stat().st_mtime_ns if self._path.exists() else 0
+        if changed_ns == self._read_ns:
+            return []
+        self._read_ns = changed_ns
+        return installation(self._settings, read_wanted(self._path))
 
 
 def down(settings: Settings, *, seen: Seen = lambda state: None) -> bool:
@@ -135,15 +160,16 @@ def _apply(settings: Settings) -> None:
 
 
 def _wait_ready(
-    settings: Settings, state: State | None, seen: Seen, process: subprocess.Popen[bytes] | None = None
+    settings: Settings, wanted: Wanted, state: State | None, seen: Seen, process: subprocess.Popen[bytes] | None = None
 ) -> State:
     paths = Paths(settings)
+    names = [service.name for service in installation(settings, wanted)]
     deadline = time.monotonic() + _UP_TIMEOUT_S
     while time.monotonic() < deadline:
         state = read_state(paths.state) or state
         if state:
             seen(state)
-        if state and state.phase is Phase.READY and is_alive(state.supervisor):
+        if state and state.phase is Phase.READY and is_alive(state.supervisor) and _all_work(state, names):
             if process is not None:
                 process.returncode = 0  # it outlives this process, on purpose
             return state
@@ -152,6 +178,22 @@ def _wait_ready(
             raise ServiceError(_why(read_state(paths.state), paths))
         time.sleep(_POLL_S)
     raise ServiceError(f"Rapport is not up after {_UP_TIMEOUT_S:g} s: `rapport status` shows what is missing")
+
+
+def _all_work(state: State, names: Sequence[str]) -> bool:
+    """Whether all that is wanted works.
+
+    Raises:
+        ServiceError: one of them has been given up, or its port is taken.
+    """
+    found = [state.of(name) for name in names]
+    for service in found:
+        if service and service.health is Health.GIVEN_UP:
+            end = "\n".join(f"  | {line}" for line in tail(Path(service.log), 5))
+            raise ServiceError(f"{service.name} {service.note}. Its log, {service.log}, ends:\n{end}")
+    if state.note and not all(found):
+        raise ServiceError(state.note)
+    return all(service is not None and service.health is Health.OK for service in found)
 
 
 def _why(state: State | None, paths: Paths) -> str:

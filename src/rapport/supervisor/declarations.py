@@ -1,9 +1,4 @@
-"""`feast apply` when the declarations have changed since it was last done, in a process of its own.
-
-    python -m rapport.supervisor.declarations ROOT
-
-Feast's objects live in modules that are imported once and cannot be imported anew: the supervisor outlives many edits.
-"""
+"""`feast apply` when the declarations have changed since it was last done."""
 
 from __future__ import annotations
 
@@ -14,14 +9,15 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from rapport.errors import DeclarationError, RapportError
-from rapport.settings import Settings, disable_telemetry
+from rapport.errors import DeclarationError
+from rapport.settings import Settings
 from rapport.supervisor.logs import open_log, tail
 from rapport.supervisor.state import Paths
 
-__all__ = ["apply_declarations", "fingerprint"]
+__all__ = ["REFUSED", "apply_declarations", "fingerprint"]
 
-_REFUSED = "refused: "
+REFUSED = "refused: "
+"""How the line begins on which `feast_apply` tells why."""
 
 
 def fingerprint(root: Path) -> str:
@@ -45,7 +41,7 @@ def apply_declarations(settings: Settings) -> bool:
         return False
     with open_log(paths.log("declarations")) as log:
         code = subprocess.run(
-            [sys.executable, "-m", __name__, str(settings.root)],
+            [sys.executable, "-m", "rapport.supervisor.feast_apply", str(settings.root)],
             cwd=settings.root,
             stdout=log,
             stderr=log,
@@ -76,26 +72,7 @@ def _registry_is_there(root: Path) -> bool:
 
 def _reason(log: Path) -> str:
     lines = [line for line in tail(log, 40) if line.strip()]
-    refused = next((line for line in reversed(lines) if line.startswith(_REFUSED)), "")
+    refused = next((line for line in reversed(lines) if line.startswith(REFUSED)), "")
     if refused:
-        return f"feature_repo: {refused.removeprefix(_REFUSED)}"
+        return f"feature_repo: {refused.removeprefix(REFUSED)}"
     return f"feast apply failed: {lines[-1] if lines else 'it said nothing'} (all of it is in {log})"
-
-
-def main(root: Path) -> int:
-    """Apply; a refusal is the last line of the output."""
-    disable_telemetry()
-    from feast.repo_config import load_repo_config
-    from feast.repo_operations import apply_total
-
-    sys.path.insert(0, str(root))
-    try:
-        apply_total(load_repo_config(root, root / "feature_store.yaml"), root, skip_source_validation=True)
-    except RapportError as error:
-        sys.stderr.write(f"{_REFUSED}{error}\n")
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

@@ -10,23 +10,19 @@ from typing import BinaryIO
 from rapport.embedded import EmbeddedRedis, redis_url
 from rapport.settings import Settings
 from rapport.supervisor.service import Check, Service, command, http_answers
+from rapport.supervisor.state import Wanted
 
 __all__ = ["installation"]
 
 
-def installation(settings: Settings, *, ui: bool = False, watch: bool = True) -> list[Service]:
-    """The services of one machine. Redis first unless it is someone else's; then flows; then what reads from them.
-
-    Args:
-        ui: also Feast's, MLflow's and Evidently's own pages.
-        watch: also the drift watch.
-    """
+def installation(settings: Settings, wanted: Wanted) -> list[Service]:
+    """The services of one machine. Redis first unless it is someone else's; then flows; then what reads from them."""
     services = [_flows(settings), _service(settings)]
     if not settings.redis_url:
         services.append(_redis(settings))
-    if watch:
+    if wanted.watch:
         services.append(_watch(settings))
-    if ui:
+    if wanted.ui:
         services += [_feast_ui(settings), _mlflow_ui(settings), _evidently_ui(settings)]
     return services
 

@@ -13,7 +13,18 @@ import msgspec
 from rapport.processes import ProcessId
 from rapport.settings import Settings
 
-__all__ = ["Health", "Paths", "Phase", "ServiceState", "State", "read_state", "take_lock", "write_state"]
+__all__ = [
+    "Health",
+    "Paths",
+    "Phase",
+    "ServiceState",
+    "State",
+    "Wanted",
+    "read_state",
+    "read_wanted",
+    "take_lock",
+    "write_state",
+]
 
 
 class Phase(Enum):
@@ -64,6 +75,16 @@ class State(msgspec.Struct):
         return next((service for service in self.services if service.name == name), None)
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """What is to run besides Redis, flows and service. Written by `up`, read by the supervisor."""
+
+    watch: bool = True
+    ui: bool = False
+
+    def __or__(self, other: Wanted) -> Wanted:
+        return Wanted(self.watch or other.watch, self.ui or other.ui)
+
+
 class Paths:
     """Where the supervisor keeps things in the data folder."""
 
@@ -72,16 +93,26 @@ class Paths:
         self.logs = settings.data_dir / "logs"
         self.state = self.run / "state.json"
         self.lock = self.run / "lock"
+        self.wanted = self.run / "wanted.json"
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
 
-def write_state(path: Path, state: State) -> None:
+def write_state(path: Path, state: State | Wanted) -> None:
     """Replace the file at once: a reader sees the old state or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_suffix(".tmp")
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
     draft.replace(path)
+
+
+def read_wanted(path: Path) -> Wanted:
+    """What was last asked for."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Wanted)
+    except (OSError, msgspec.MsgspecError):
+        return Wanted()
 
 
 def read_state(path: Path) -> State | None:

@@ -31,11 +31,18 @@ class Supervisor:
         paths: where state and logs go.
         host: the address whose ports the services bind.
         prepare: done when stage 0 is up and before the others start.
+        more: asked now and then for services to start besides those that run.
     """
 
     def __init__(
-        self, services: Sequence[Service], paths: Paths, host: str, prepare: Callable[[], None] = lambda: None
+        self,
+        services: Sequence[Service],
+        paths: Paths,
+        host: str,
+        prepare: Callable[[], None] = lambda: None,
+        more: Callable[[], Sequence[Service]] = lambda: (),
     ) -> None:
+        self._more = more
         self._children = [Child(service, paths) for service in sorted(services, key=lambda service: service.stage)]
         self._paths = paths
         self._host = host
@@ -69,7 +76,7 @@ class Supervisor:
                 self._bring_down(on_change)
 
     def _bring_up(self, on_change: Callable[[State], None]) -> None:
-        self._check_ports()
+        self._check_ports(self._children)
         stages = sorted({child.service.stage for child in self._children})
         for number, stage in enumerate(stages):
             started = [child for child in self._children if child.service.stage == stage]
@@ -87,10 +94,26 @@ class Supervisor:
         while not self._stop.wait(_TICK_S):
             now_s = time.monotonic()
             self._tick(now_s, on_change)
+            self._start_more()
             if now_s >= trim_at_s:
                 for child in self._children:
                     child.trim_log()
                 trim_at_s = now_s + _TRIM_EVERY_S
+
+    def _start_more(self) -> None:
+        known = {child.service.name for child in self._children}
+        wanted = [Child(service, self._paths) for service in self._more() if service.name not in known]
+        if not wanted:
+            return
+        try:
+            self._check_ports(wanted)
+        except ServiceError as error:
+            self.state.note = str(error)
+            return
+        self._children += wanted
+        self.state.services += [child.state for child in wanted]
+        for child in wanted:
+            child.start()
 
     def _tick(self, now_s: float, on_change: Callable[[State], None]) -> None:
         before = [_shown(child) for child in self._children]
@@ -112,8 +135,8 @@ class Supervisor:
                     raise ServiceError(_complaint(child))
             self._stop.wait(_TICK_S)
 
-    def _check_ports(self) -> None:
-        for child in self._children:
+    def _check_ports(self, children: Sequence[Child]) -> None:
+        for child in children:
             service = child.service
             if service.port and not port_is_free(self._host, service.port):
                 raise ServiceError(

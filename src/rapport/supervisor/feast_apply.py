@@ -1,0 +1,34 @@
+"""`feast apply`, in a process of its own: `python -m rapport.supervisor.feast_apply ROOT`.
+
+Feast's objects live in modules that cannot be imported anew, and the supervisor outlives many edits of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rapport.errors import RapportError
+from rapport.settings import disable_telemetry
+from rapport.supervisor.declarations import REFUSED
+
+__all__ = ["main"]
+
+
+def main(root: Path) -> int:
+    """Apply what `root` declares; a refusal is the last line of the output."""
+    disable_telemetry()
+    from feast.repo_config import load_repo_config
+    from feast.repo_operations import apply_total
+
+    sys.path.insert(0, str(root))
+    try:
+        apply_total(load_repo_config(root, root / "feature_store.yaml"), root, skip_source_validation=True)
+    except RapportError as error:
+        sys.stderr.write(f"{REFUSED}{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
