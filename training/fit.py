@@ -47,7 +47,7 @@ class Fitted:
         booster: xgboost.Booster with feature names and types.
         params: what it was fitted with.
         rounds: number of trees.
-        folds: per fold of the chosen shape: rows, log_loss, auc, rounds.
+        folds: per fold of the chosen shape: rows, train_rows, log_loss, auc, rounds.
     """
 
     booster: Any
@@ -93,7 +93,8 @@ def fit(
         tried.append((_mean(results, "log_loss"), params, results))
         step((number + 1) / (len(SHAPES) + 1))
     _, params, results = min(tried, key=lambda entry: entry[0])
-    rounds = max(1, round(_mean(results, "rounds")))
+    # the fit that follows has more rows than any fold: the folds with most say most about its rounds
+    rounds = max(1, round(_mean(results, "rounds", weight="train_rows")))
     booster = _train(params, data, rounds)
     step(1.0)
     return Fitted(booster, params, rounds, results)
@@ -135,6 +136,7 @@ def _validate(data: Dataset, split: Split, params: Mapping[str, Any]) -> dict[st
     scores = booster.predict(watched, iteration_range=(0, rounds)).astype(np.float64)
     return {
         "rows": float(len(valid)),
+        "train_rows": float(len(train)),
         "log_loss": log_loss(valid.label, scores),
         "auc": auc(valid.label, scores),
         "rounds": float(rounds),
@@ -146,6 +148,6 @@ def _usable(data: Dataset, split: Split) -> bool:
     return min(len(split.train), len(split.valid)) >= _LEAST_ROWS and both
 
 
-def _mean(results: Sequence[Mapping[str, float]], name: str) -> float:
-    """Mean over folds, weighted by their rows."""
-    return float(np.average([result[name] for result in results], weights=[result["rows"] for result in results]))
+def _mean(results: Sequence[Mapping[str, float]], name: str, weight: str = "rows") -> float:
+    """Mean over folds, weighted by their validation rows or another count."""
+    return float(np.average([result[name] for result in results], weights=[result[weight] for result in results]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,12 +174,16 @@ class Registry:
 
 def _client(uri: str) -> Any:
     from mlflow import MlflowClient
+    from sqlalchemy.exc import SADeprecationWarning
 
     for name in ("mlflow", "alembic"):
         # the making of a database is told in twenty lines of INFO
         logging.getLogger(name).setLevel(logging.WARNING)
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    client.search_registered_models(max_results=1)
+    with warnings.catch_warnings():
+        # MLflow's own mapping of its tables, made at the first connection
+        warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated", SADeprecationWarning)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
     return client
 
 

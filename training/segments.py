@@ -94,15 +94,18 @@ def _best_kmeans(scaled: NDArray[np.float64], seed: int) -> tuple[NDArray[np.flo
     """The number of clusters with the best silhouette: centroids [k, F], cluster of each row, silhouette."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     distinct = len(np.unique(scaled, axis=0))
     best = (scaled.mean(axis=0, keepdims=True), np.zeros(len(scaled), dtype=np.intp), 0.0)
     for count in _CLUSTERS:
         if count >= distinct:
             break
-        model = KMeans(count, n_init=4, random_state=seed).fit(scaled)
-        size = min(len(scaled), _SILHOUETTE_ROWS)
-        score = float(silhouette_score(scaled, model.labels_, sample_size=size, random_state=seed))
+        # threads that wait for one another cost more than they bring where processors are shared
+        with threadpool_limits(1):
+            model = KMeans(count, n_init=4, random_state=seed).fit(scaled)
+            size = min(len(scaled), _SILHOUETTE_ROWS)
+            score = float(silhouette_score(scaled, model.labels_, sample_size=size, random_state=seed))
         if score > best[2]:
             best = (model.cluster_centers_, model.labels_.astype(np.intp), score)
     return best
