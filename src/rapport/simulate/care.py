@@ -29,7 +29,7 @@ class Care:
     def deliver(self, customer: Customer, now_us: int, order_id: str, product: Product) -> None:
         """An order is on its way: it arrives, or something goes wrong with it."""
         random, shift = customer.random, self._stage.shift
-        if random.random() >= 0.10 + 0.45 * shift:
+        if random.random() >= 0.14 + 0.45 * shift:
             customer.change_mood(now_us, 0.05)
             return
         topics: tuple[Topic, ...] = ("late_delivery", "defect", "billing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
@@ -34,6 +35,10 @@ class Catalogue:
             level = random.uniform(6, 30)
             made = [_product(random, number, name, colour, level) for name in names for colour in _COLOURS]
             self.by_category.append(made)
+
+    def tasteful(self, random: Random, tastes: Sequence[float]) -> Product:
+        """A product of a category that is chosen by cumulated weights."""
+        return random.choice(random.choices(self.by_category, cum_weights=tastes)[0])
 
     @property
     def categories(self) -> int:

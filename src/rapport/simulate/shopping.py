@@ -34,7 +34,7 @@ class Shopping:
         """A wish arises: for some days the customer comes often, and looks at one kind of thing."""
         random, persona = customer.random, customer.persona
         category = random.choices(range(len(persona.tastes)), cum_weights=persona.tastes)[0]
-        lasts = random.lognormvariate(log(5), 0.6) * DAY_US
+        lasts = random.lognormvariate(log(7), 0.6) * DAY_US
         customer.wish = Wish(category, random.betavariate(2.5, 1.6), int(now_us + lasts))
         # The first visit of a wish comes soon, beside those that come anyway.
         self._stage.agenda.note(now_us + random.expovariate(4.0) * DAY_US, self.visit, customer, False)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rapport.simulate.answers import PROBLEMS, Answer, Session, Situation, fit
+from rapport.simulate.catalogue import Product
 from rapport.simulate.customer import DAY_US, MINUTE_US, SECOND_US, Customer, Problem
 from rapport.simulate.feedback import give_feedback
 from rapport.simulate.phrases import Topic, load_phrases
@@ -25,6 +26,7 @@ class Talk:
     conversation_id: str
     topic: Topic
     problem: Problem | None
+    product: Product
     began_us: int
     frustration: float
     turn: int = 0
@@ -44,8 +46,23 @@ class Talking:
     def begin(self, now_us: int, customer: Customer, topic: Topic, problem: Problem | None) -> None:
         """A customer turns to the shop."""
         customer.talking = True
-        talk = Talk(customer, self._stage.new_id("v", now_us), topic, problem, now_us, self._at_first(customer, now_us))
+        talk = Talk(
+            customer=customer,
+            conversation_id=self._stage.new_id("v", now_us),
+            topic=topic,
+            problem=problem,
+            product=self._product(customer, topic, problem),
+            began_us=now_us,
+            frustration=self._at_first(customer, now_us),
+        )
         self._message(now_us, talk)
+
+    def _product(self, customer: Customer, topic: Topic, problem: Problem | None) -> Product:
+        if problem is not None:
+            return problem.product
+        if topic != "product_question" and customer.last_product is not None:
+            return customer.last_product
+        return self._stage.catalogue.tasteful(customer.random, customer.persona.tastes)
 
     def _at_first(self, customer: Customer, now_us: int) -> float:
         random, persona, problem = customer.random, customer.persona, customer.problem
@@ -162,12 +179,11 @@ class Talking:
 
     def _slots(self, now_us: int, talk: Talk) -> dict[str, str]:
         customer, problem = talk.customer, talk.problem
-        product = problem.product if problem else customer.last_product or self._stage.catalogue.by_category[0][0]
         order_id = (problem.order_id if problem else customer.last_order_id) or "my order"
         since_us = problem.since_us if problem else talk.began_us
         return {
-            "product": product.name,
+            "product": talk.product.name,
             "order": order_id,
             "days": str(2 + (now_us - since_us) // DAY_US),
-            "amount": f"£{product.price}",
+            "amount": f"£{talk.product.price}",
         }
