@@ -41,7 +41,9 @@ class Archive:
                 "set RAPPORT_DATA_DIR to another folder"
             )
 
-    def append(self, topic: str, table: pa.Table, *, writer: str, position: Position) -> bool:
+    def append(
+        self, topic: str, table: pa.Table, *, writer: str, position: Position, after: Position | None = None
+    ) -> bool:
         """Append rows exactly once: they and the writer's position become visible together, or not at all.
 
         Args:
@@ -49,9 +51,11 @@ class Archive:
             table: rows with the columns of arrow_schema(topic), in any order. No rows: only the position moves.
             writer: who appends; each has its own position (one per partition of the topic).
             position: the place in the writer's source that these rows reach.
+            after: where the writer must be for the rows to be appended: two processes that write as one writer, in
+                batches of their own, cannot both append. None: anywhere before `position`.
 
         Returns:
-            False when the writer's position is already there or further: the rows were appended before.
+            False when the writer's position is already there or further, or is not `after`: nothing was appended.
 
         Raises:
             ArchiveError: an unknown topic, rows that do not have its columns, a position at or before START, or a disk
@@ -59,7 +63,7 @@ class Archive:
         """
         if position <= START or min(position) < 0:
             raise ArchiveError(f"{position} is not the position of a record; positions of records come after {START}")
-        return self._table(topic).append(conform(topic, table), writer, position)
+        return self._table(topic).append(conform(topic, table), writer, position, after)
 
     def position(self, topic: str, writer: str) -> Position:
         """How far a writer has appended; START when it never has."""

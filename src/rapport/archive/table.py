@@ -61,11 +61,13 @@ class TopicTable:
         self._write_lock = locks / f"{folder.name}.write"
         self._files_lock = locks / f"{folder.name}.files"
 
-    def append(self, rows: pa.Table, writer: str, position: Position) -> bool:
-        """Append rows and move the writer's position, in one commit; False when it has moved that far already."""
+    def append(self, rows: pa.Table, writer: str, position: Position, after: Position | None = None) -> bool:
+        """Append rows and move the writer's position, in one commit; False when it has moved that far already, or is
+        not `after`."""
         with exclusive(self._write_lock), self._failures("append to"):
             table = self._open() or self._create()
-            if position <= _position(table, writer):
+            stored = _position(table, writer)
+            if position <= stored or after not in (None, stored):
                 return False
             moved = CommitProperties(
                 app_transactions=[

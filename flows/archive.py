@@ -1,0 +1,181 @@
+"""The archive branch: checked events and decisions, gathered for a while and appended exactly once.
+
+The truth of what was archived is the archive's own log; the bus is told afterwards, for trimming and for the lag.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import bytewax.operators as op
+import pyarrow as pa
+from bytewax.dataflow import Dataflow
+
+from flows.archive_rows import archive_topic, to_table
+from flows.bus_io import BusSource, HandlerSink, Item, Tick
+from flows.check import CHECKED_SUFFIX
+from flows.feed import Feed, Polled
+from flows.runtime import Runtime
+from flows.trim import Trimmer
+from rapport.archive.schema import DECISIONS
+from rapport.bus.protocol import Message, Position
+from rapport.bus.retry import Patience, Stopped
+from rapport.dead_letters import letter_message
+from rapport.errors import ArchiveError, BusError, EventError
+from rapport.events.schema import TOPICS
+
+__all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive"]
+
+GROUP = "archive"
+CHECKED_TOPICS = tuple(topic + CHECKED_SUFFIX for topic in TOPICS)
+
+_MAX_ROWS = 50_000
+_WAIT_AFTER_ERROR_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+class ArchiveWriter(Protocol):
+    """What the branch needs of rapport.archive.Archive."""
+
+    def append(
+        self, topic: str, table: pa.Table, *, writer: str, position: Position, after: Position | None = None
+    ) -> bool: ...
+
+    def position(self, topic: str, writer: str) -> Position: ...
+
+
+@dataclass(slots=True)
+class _Held:
+    """Batches of one partition that wait to be appended; `since_s` is when the first one came."""
+
+    batches: list[Polled] = field(default_factory=list)
+    rows: int = 0
+    since_s: float = 0.0
+
+
+class Archiver:
+    """Holds records back until there are many or the first has waited long enough, then appends them.
+
+    Args:
+        feed: where the records come from.
+        store: the archive.
+        patience: for the bus, where a record that is no row has to be reported.
+        every_s: longest time that a record waits, seconds.
+        trimmer: frees what all groups have read.
+    """
+
+    def __init__(self, feed: Feed, store: ArchiveWriter, patience: Patience, every_s: float, trimmer: Trimmer) -> None:
+        self._feed = feed
+        self._store = store
+        self._patience = patience
+        self._every_s = every_s
+        self._trimmer = trimmer
+        self._held: dict[tuple[str, int], _Held] = {}
+        self._untold: set[tuple[str, int]] = set(feed.places)
+
+    def handle(self, item: Item) -> None:
+        if isinstance(item, Tick):
+            self._flush_due()
+            self._tell_bus()
+            self._trimmer.tick()
+        elif not self._feed.is_void(item):
+            self._hold(item)
+
+    def close(self) -> None:
+        """Append what is held, and tell the bus if it answers."""
+        for place in list(self._held):
+            self._flush(place)
+        self._tell_bus()
+
+    def _hold(self, polled: Polled) -> None:
+        place = (polled.batch.topic, polled.batch.partition)
+        held = self._held.setdefault(place, _Held(since_s=time.monotonic()))
+        held.batches.append(polled)
+        held.rows += len(polled.batch)
+        if held.rows >= _MAX_ROWS:
+            self._flush(place)
+
+    def _flush_due(self) -> None:
+        due_s = time.monotonic() - self._every_s
+        for place in [place for place, held in self._held.items() if held.since_s <= due_s]:
+            self._flush(place)
+
+    def _flush(self, place: tuple[str, int]) -> None:
+        held = self._held.pop(place)
+        try:
+            if self._append(place, held):
+                self._untold.add(place)
+                return
+            _log.warning("another process archives %s/%d; reading again from where it is", *place)
+        except (ArchiveError, BusError) as error:
+            _log.error("reading %s/%d again in %.0f s: %s", *place, _WAIT_AFTER_ERROR_S, error)
+        except Stopped:
+            _log.info("asked to stop; %s/%d will be read again", *place)
+        self._feed.rewind(*place, wait_s=_WAIT_AFTER_ERROR_S)
+
+    def _append(self, place: tuple[str, int], held: _Held) -> bool:
+        topic, partition = place
+        values = [value for polled in held.batches for value in polled.batch.values]
+        table, refused = to_table(topic, values)
+        if refused:
+            letters = _letters(held, refused)
+            self._patience.call(lambda: self._feed.bus.publish(letters))
+        return self._store.append(
+            archive_topic(topic),
+            table,
+            writer=_writer(partition),
+            position=held.batches[-1].batch.positions[-1],
+            after=held.batches[0].after,
+        )
+
+    def _tell_bus(self) -> None:
+        """Move the group's positions on the bus to those of the archive; what fails is told with the next tick."""
+        try:
+            for place in sorted(self._untold):
+                reached = self._store.position(archive_topic(place[0]), _writer(place[1]))
+                known = self._feed.bus.position(GROUP, *place)
+                if reached > known:
+                    self._feed.bus.commit(GROUP, *place, expected=known, position=reached)
+                self._untold.discard(place)
+        except (BusError, ArchiveError) as error:
+            _log.info("the bus was not told yet how far the archive is: %s", error)
+
+
+def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
+    """Add the archive branch to a dataflow.
+
+    Args:
+        flow: the dataflow.
+        runtime: the bus, the archive and what else the flows need.
+        drain: end when everything has been read.
+    """
+    store, bus = runtime.archive, runtime.bus
+    topics = (*CHECKED_TOPICS, DECISIONS)
+    feed = Feed(bus, topics, lambda topic, part: store.position(archive_topic(topic), _writer(part)), runtime.stop)
+    groups = {DECISIONS: (GROUP,), **dict.fromkeys(CHECKED_TOPICS, (GROUP, "features"))}
+    every_s = runtime.settings.archive_every_s
+    patience = Patience(runtime.stop)
+    checked = op.input("archive_checked", flow, BusSource(feed, tick_s=min(0.2, every_s / 2), drain=drain))
+    # Polled | Tick
+    op.output(
+        "archive_append",
+        checked,
+        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, groups))),
+    )
+
+
+def _letters(held: _Held, refused: dict[int, EventError]) -> list[Message]:
+    """Dead letters of the records that are no rows, by their places in all that is held."""
+    letters, first = [], 0
+    for polled in held.batches:
+        inside = (i for i in refused if first <= i < first + len(polled.batch))
+        letters += [letter_message(polled.batch, i - first, refused[i]) for i in inside]
+        first += len(polled.batch)
+    return letters
+
+
+def _writer(partition: int) -> str:
+    return f"bus-{partition}"

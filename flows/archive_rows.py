@@ -1,0 +1,58 @@
+"""From records of the bus to a table for the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from flows.check import CHECKED_SUFFIX
+from rapport.archive.schema import DECISIONS, arrow_schema, from_rows
+from rapport.decisions.record import record_row
+from rapport.errors import EventError, RowCorrupt
+from rapport.events.codec import decode_rows
+
+__all__ = ["archive_topic", "to_table"]
+
+
+def archive_topic(topic: str) -> str:
+    """The archive's name of a topic of the bus: `feedback` of `feedback.checked`."""
+    return topic.removesuffix(CHECKED_SUFFIX)
+
+
+def to_table(topic: str, values: Sequence[bytes]) -> tuple[pa.Table, dict[int, EventError]]:
+    """The archive's rows of records.
+
+    Args:
+        topic: a checked topic, or decisions.
+        values: the records' bytes.
+
+    Returns:
+        The table, and by their place the values that are no rows and are left out of it.
+    """
+    name = archive_topic(topic)
+    if name == DECISIONS:
+        return _decisions(values)
+    try:
+        return from_rows(name, decode_rows(name, values)), {}
+    except RowCorrupt as error:
+        refused = {i: EventError("bad_value", "", f"not a checked row of {name}") for i in error.rows}
+    good = [value for i, value in enumerate(values) if i not in refused]
+    return from_rows(name, decode_rows(name, good)), refused
+
+
+def _decisions(values: Sequence[bytes]) -> tuple[pa.Table, dict[int, EventError]]:
+    rows: list[tuple[Any, ...]] = []
+    refused: dict[int, EventError] = {}
+    for i, value in enumerate(values):
+        try:
+            rows.append(record_row(value))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            refused[i] = EventError("bad_value", "", f"not a decision record: {error}"[:200])
+    schema = arrow_schema(DECISIONS)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    return pa.table(
+        [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)], schema
+    ), refused

@@ -1,0 +1,118 @@
+"""Between Bytewax and the bus: a source of record batches, and a sink that hands items to a handler.
+
+Nothing is kept in Bytewax's recovery: positions are read from the bus (or from where the results are) at the start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from bytewax.inputs import DynamicSource, StatelessSourcePartition
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+
+from flows.feed import Feed, Polled
+from rapport.errors import ArchiveError, BusUnavailable, StoreUnavailable
+
+__all__ = ["TICK", "BusSource", "Handler", "HandlerSink", "Item", "Tick"]
+
+
+class Tick(NamedTuple):
+    """Time passed: a chance to do what does not wait for records."""
+
+
+TICK = Tick()
+Item: TypeAlias = Polled | Tick
+
+_log = logging.getLogger(__name__)
+_FIRST_WAIT_S = 0.02
+_LONGEST_WAIT_S = 1.0
+
+
+class Handler(Protocol):
+    """What a sink does with its items. It raises nothing that a restart would not cure."""
+
+    def handle(self, item: Any) -> None: ...
+
+    def close(self) -> None:
+        """The flow ends: finish what is held."""
+
+
+class BusSource(DynamicSource[Item]):  # type: ignore[misc]
+    """Polls the feed's partitions, shared out among the workers; about every millisecond when there is nothing.
+
+    Args:
+        feed: what to read.
+        tick_s: time between two ticks, seconds.
+        drain: end when everything has been read, instead of waiting for more.
+    """
+
+    def __init__(self, feed: Feed, *, tick_s: float = 0.2, drain: bool = False) -> None:
+        self._feed = feed
+        self._tick_s = tick_s
+        self._drain = drain
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _BusPartition:
+        return _BusPartition(self._feed, self._feed.places[worker_index::worker_count], self._tick_s, self._drain)
+
+
+class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
+    def __init__(self, feed: Feed, places: list[tuple[str, int]], tick_s: float, drain: bool) -> None:
+        self._feed = feed
+        self._places = places
+        self._tick_s = tick_s
+        self._drain = drain
+        self._next_tick_s = time.monotonic() + tick_s
+        self._wait_s = 0.0
+
+    def next_batch(self) -> list[Item]:
+        if self._feed.stop.is_set():
+            raise StopIteration
+        items: list[Item] = []
+        try:
+            for place in self._places:
+                polled = self._feed.poll(*place)
+                if polled is not None:
+                    items.append(polled)
+            self._wait_s = 0.0
+        except (BusUnavailable, StoreUnavailable, ArchiveError) as error:
+            _log.warning("reading was put off: %s", error)
+            self._wait_s = min(max(self._wait_s * 2, _FIRST_WAIT_S), _LONGEST_WAIT_S)
+        if self._drain and not items and not self._wait_s:
+            raise StopIteration
+        if time.monotonic() >= self._next_tick_s:
+            self._next_tick_s = time.monotonic() + self._tick_s
+            items.append(TICK)
+        return items
+
+    def next_awake(self) -> datetime | None:
+        return datetime.now(UTC) + timedelta(seconds=self._wait_s) if self._wait_s else None
+
+
+class HandlerSink(DynamicSink[Any]):  # type: ignore[misc]
+    """Gives every item to the worker's own handler.
+
+    Args:
+        make_handler: called once per worker.
+    """
+
+    def __init__(self, make_handler: Callable[[], Handler]) -> None:
+        self._make_handler = make_handler
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _HandlerPartition:
+        return _HandlerPartition(self._make_handler())
+
+
+class _HandlerPartition(StatelessSinkPartition[Any]):  # type: ignore[misc]
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    def write_batch(self, items: list[Any]) -> None:
+        for item in items:
+            self._handler.handle(item)
+
+    def close(self) -> None:
+        self._handler.close()

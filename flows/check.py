@@ -1,0 +1,79 @@
+"""What ingest does with a batch of raw records, as a function: rows for the good ones, dead letters for the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from rapport.bus.protocol import Message, RecordBatch
+from rapport.dead_letters import letter_message
+from rapport.errors import EventError
+from rapport.events.codec import encode_row
+from rapport.events.decode import decode
+from rapport.events.derive import Row, row_of
+
+__all__ = ["CHECKED_SUFFIX", "Checked", "Claim", "check"]
+
+CHECKED_SUFFIX = ".checked"
+
+Claim: TypeAlias = Callable[[str, Sequence[str], Sequence[str]], list[bool]]
+"""(topic, event ids, the place of each) to whether the id belongs to that place: False for an id that another place
+claimed in the last minutes. Ids of one call are claimed in order."""
+
+
+class Checked(NamedTuple):
+    """What came of a batch.
+
+    Attributes:
+        outputs: for each record, in order, a checked row or a dead letter.
+        counts: what to add to the durable counters.
+    """
+
+    outputs: list[Message]
+    counts: dict[str, int]
+
+
+def check(batch: RecordBatch, world_us: Callable[[int], int], claim: Claim) -> Checked:
+    """Check, clamp and derive a batch's events, and set repeated ones apart.
+
+    Args:
+        batch: raw records of one event topic.
+        world_us: the world's time at a system time, microseconds.
+        claim: says which events were seen before.
+    """
+    results = [_row(batch, i, world_us) for i in range(len(batch))]
+    results = _without_repeats(batch, results, claim)
+    outputs: list[Message] = []
+    counts: Counter[str] = Counter()
+    for i, (result, origin) in enumerate(zip(results, batch.origins, strict=True)):
+        if isinstance(result, EventError):
+            outputs.append(letter_message(batch, i, result))
+            name, of_origin = f"dead:{result.reason}", f"dead:{result.reason}"
+        else:
+            outputs.append(Message(batch.topic + CHECKED_SUFFIX, str(result[1]), encode_row(result), origin))
+            name, of_origin = f"accepted:{batch.topic}", "accepted"
+        counts[name] += 1
+        if origin:
+            counts[f"origin:{origin}:{of_origin}"] += 1
+    return Checked(outputs, dict(counts))
+
+
+def _row(batch: RecordBatch, i: int, world_us: Callable[[int], int]) -> Row | EventError:
+    try:
+        return row_of(batch.topic, decode(batch.topic, batch.values[i]), world_us(batch.arrivals_us[i]))
+    except EventError as error:
+        return error
+
+
+def _without_repeats(batch: RecordBatch, results: list[Row | EventError], claim: Claim) -> list[Row | EventError]:
+    """The results, rows of events that were seen before replaced by their refusal."""
+    good = [i for i, result in enumerate(results) if not isinstance(result, EventError)]
+    if not good:
+        return results
+    places = [f"{batch.partition}:{batch.positions[i].hi}-{batch.positions[i].lo}" for i in good]
+    ids = [str(results[i][0]) for i in good]  # type: ignore[index]
+    for i, event_id, own in zip(good, ids, claim(batch.topic, ids, places), strict=True):
+        if not own:
+            results[i] = EventError("duplicate", "event_id", f"{event_id!r} came before, within the last 10 minutes")
+    return results

@@ -1,0 +1,83 @@
+"""What the flows of one process share: made once, at the entry point."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from flows.check import Claim
+from flows.seen import SeenEvents
+from rapport.archive import Archive
+from rapport.bus import Bus, open_bus
+from rapport.embedded import redis_url
+from rapport.redis_clock import RedisClock
+from rapport.settings import Settings, disable_telemetry, load_settings
+
+__all__ = ["Runtime", "make_runtime", "open_runtime", "stop_on_signals"]
+
+_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What flows need of the world.
+
+    Attributes:
+        settings: the installation's.
+        bus: the bus.
+        world_us: the world's time at a system time, microseconds.
+        claim: the memory of event ids.
+        archive: the event archive.
+        stop: set when the flows shall end.
+    """
+
+    settings: Settings
+    bus: Bus
+    world_us: Callable[[int], int]
+    claim: Claim
+    archive: Archive
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def make_runtime(settings: Settings) -> Runtime:
+    """The runtime of an installation; connects to nothing yet."""
+    client = redis.Redis.from_url(
+        redis_url(settings),
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Runtime(
+        settings=settings,
+        bus=open_bus(settings, timeout_s=_TIMEOUT_S),
+        world_us=RedisClock(client).at,
+        claim=SeenEvents(client).claim,
+        archive=Archive(settings.data_dir / "archive"),
+    )
+
+
+def open_runtime() -> Runtime:
+    """The runtime for a process of its own: settings from the environment, log to stderr, SIGTERM ends the flows."""
+    disable_telemetry()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    runtime = make_runtime(load_settings())
+    stop_on_signals(runtime.stop)
+    return runtime
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """Let SIGTERM and SIGINT set `stop`: the flows finish what they hold, and end."""
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
