@@ -1,6 +1,6 @@
 """What the archive is made of: Delta, Delta partitioned by date, or plain Parquet, on the same batches.
 
-    python benchmarks/archive_choice.py [--batches 200] [--customers 2000]
+    python benchmarks/archive_choice.py [--batches 190] [--customers 2000]
 
 Every form keeps the promise that counts: a batch and its position become visible together. Plain Parquet does it by
 renaming one file per batch whose name is the position. Batches have 5,000 clicks over 30 days of event time.
@@ -158,13 +158,13 @@ def timed(work: Callable[[], object]) -> float:
 def read_all(form: Form) -> None:
     columns = "customer_id, epoch_us(event_time) AS t, product_id, price_micros"
     source = f"read_parquet({form.files()!r}, hive_partitioning = false)"
-    duckdb.sql(f"SELECT {columns} FROM {source} ORDER BY customer_id, t").fetch_arrow_table()
+    duckdb.sql(f"SELECT {columns} FROM {source} ORDER BY customer_id, t").to_arrow_table()
 
 
 def read_one_day(form: Form) -> None:
     source = f"read_parquet({form.files()!r}, hive_partitioning = false)"
     where = f"epoch_us(event_time) BETWEEN {14 * DAY_US} AND {15 * DAY_US}"
-    duckdb.sql(f"SELECT customer_id, product_id FROM {source} WHERE {where}").fetch_arrow_table()
+    duckdb.sql(f"SELECT customer_id, product_id FROM {source} WHERE {where}").to_arrow_table()
 
 
 def measure(form: Form, tables: Sequence[pa.Table]) -> list[str]:
@@ -191,7 +191,7 @@ def measure(form: Form, tables: Sequence[pa.Table]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare forms of the event archive; times in milliseconds.")
-    parser.add_argument("--batches", type=int, default=200)
+    parser.add_argument("--batches", type=int, default=190)
     parser.add_argument("--customers", type=int, default=2_000)
     arguments = parser.parse_args()
     chance = np.random.default_rng(1)

@@ -202,7 +202,7 @@ def _batch_reader(
     if isinstance(source, FileSource) and topic_at(config, source):
         raise ArchiveError(
             f"windowed views over {source.name!r} cannot be materialized: the stream keeps them in the online store "
-            "(`rapport up`). Name the plain views: `feast materialize --views profile …`"
+            "(`rapport up`). Name plain views only: `feast materialize --views profile …`"
         )
     kinds: Mapping[str, pa.DataType] = dict.fromkeys(columns, pa.string()) | {name: TIMESTAMP for name in times if name}
     return reader(config, lambda _: pa.schema(list(kinds.items())))

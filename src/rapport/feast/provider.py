@@ -33,6 +33,6 @@ class RapportProvider(PassthroughProvider):  # type: ignore[misc]
         if is_windowed(feature_view):
             raise ArchiveError(
                 f"windowed view {feature_view.name!r} cannot be materialized: the stream of {topic_of(feature_view)!r} "
-                "keeps it in the online store (`rapport up`). Name the plain views: `feast materialize --views profile …`"
+                "keeps it in the online store (`rapport up`). Name plain views: `feast materialize --views profile …`"
             )
         super().materialize_single_feature_view(config, feature_view, start_date, end_date, *rest, **named)
