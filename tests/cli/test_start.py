@@ -100,7 +100,7 @@ def test_every_command_shows_an_example_and_every_code_is_explained() -> None:
     sections = page.split("\n## rapport ")[1:]
     for section in sections:
         name = section.split("\n", 1)[0]
-        assert f"```sh\nrapport {name}" in section, name
+        assert f"rapport {name}" in section.split("```sh\n")[1].split("\n")[0], name
     codes = {0, *(error.exit_code for error in _all_errors(RapportError))}
     assert codes <= set(EXIT_CODES)
 

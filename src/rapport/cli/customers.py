@@ -12,7 +12,7 @@ from rapport.cli.output import duration, emit, table
 if TYPE_CHECKING:
     from rapport.online import FeatureRows
 
-__all__ = ["features"]
+__all__ = ["decide", "features"]
 
 
 def features(
@@ -42,6 +42,50 @@ def features(
         age = duration((as_of_us - newest_us) / 1e6) if newest_us else None
         shown.append((view, feature, _text(value), rows.status[view][0], age))
     table(("view", "feature", "value", "status", "newest event"), shown, title=f"{customer} at {from_us(as_of_us)}")
+
+
+def decide(
+    customer: Customer,
+    message: Annotated[str, typer.Option(help="What the customer has just written.", show_default=False)] = "",
+    channel: Annotated[str, typer.Option(help="web, app, whatsapp, …", show_default=False)] = "",
+    page: Annotated[str, typer.Option(help="Where the customer is looking.", show_default=False)] = "",
+    locale: Annotated[str, typer.Option(help="As de-AT; default: the profile's.", show_default=False)] = "",
+    as_json: Json = False,
+) -> None:
+    """Ask the service what a chatbot should do now for a customer.
+
+    Example: rapport decide c-000001 --message "Where is my parcel?"
+    """
+    import msgspec
+
+    from rapport.client import Client
+
+    settings = settings_now()
+    with Client(f"http://{settings.host}:{settings.port}") as client:
+        decision = client.personalize(
+            customer,
+            message=message or None,
+            channel=channel or None,
+            page=page or None,
+            locale=locale or None,
+        )
+    if as_json:
+        emit(msgspec.to_builtins(decision))
+        return
+    scores = ", ".join(f"{name} {score:.3f}" for name, score in decision.scores.items())
+    rows = [
+        ("segment", decision.segment + (f", {decision.activity}" if decision.activity else "")),
+        ("sentiment", f"{decision.sentiment.label} ({decision.sentiment.score:+.2f})"),
+        ("scores", scores or "none"),
+        ("tone", decision.tone),
+        ("template", f"{decision.template_id}: {decision.template.text}"),
+        ("rule", decision.rule),
+        *(("because", reason.text) for reason in decision.reasons),
+        ("versions", ", ".join(f"{name} {version}" for name, version in decision.model_versions.items()) or "none"),
+        ("feature age", duration(decision.feature_age_s) if decision.feature_age_s is not None else None),
+        ("degraded", ", ".join(decision.degraded) or "no"),
+    ]
+    table(("", f"decision {decision.decision_id}"), rows)
 
 
 def _as_dict(customer: str, rows: FeatureRows, as_of: str) -> dict[str, Any]:

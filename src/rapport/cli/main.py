@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import customers, data, drift, models, processes
+from rapport.cli import customers, data, drift, letters, models, processes, simulation
 from rapport.errors import RapportError
 
 __all__ = ["EXIT_CODES", "app", "run"]
@@ -52,7 +52,10 @@ for _command in (
     processes.down,
     processes.status,
     data.replay,
+    simulation.simulate,
+    letters.deadletters,
     customers.features,
+    customers.decide,
     models.train,
     models.promote,
     models.rollback,
