@@ -16,9 +16,9 @@ from rapport.online.keys import JOIN_KEY
 from rapport.online.plain import PlainView
 from rapport.online.reader import WindowedView
 from rapport.settings import Settings
-from rapport.windows import Kind, Plan, compile_view, result_kind
+from rapport.windows import FUNCTIONS, Kind, Plan, compile_view, result_kind
 
-__all__ = ["check_windowed", "open_store", "plans_of_topic", "service_projections", "views_of_service"]
+__all__ = ["check_windowed", "open_store", "plans_by_topic", "service_projections", "views_of_service"]
 
 _KINDS = {
     Bool: Kind.BOOL,
@@ -37,17 +37,18 @@ def open_store(settings: Settings) -> FeatureStore:
     return FeatureStore(repo_path=str(settings.root))
 
 
-def plans_of_topic(store: FeatureStore, topic: str) -> list[Plan]:
-    """The plans of all windowed views over a topic that are kept online, by name.
+def plans_by_topic(store: FeatureStore) -> dict[str, list[Plan]]:
+    """The plans of all windowed views that are kept online, by topic, and there by name.
 
     Raises:
         DeclarationError: a view in the registry that cannot be computed.
     """
-    views = [view for view in store.list_stream_feature_views() if is_windowed(view) and view.online]
-    mine = sorted((view for view in views if topic_of(view) == topic), key=lambda view: str(view.name))
-    for view in mine:
-        check_windowed(view)
-    return [compile_view(view_of(view)) for view in mine]
+    plans: dict[str, list[Plan]] = {}
+    for view in sorted(store.list_stream_feature_views(), key=lambda view: str(view.name)):
+        if is_windowed(view) and view.online:
+            check_windowed(view)
+            plans.setdefault(topic_of(view), []).append(compile_view(view_of(view)))
+    return plans
 
 
 def service_projections(store: FeatureStore, name: str) -> list[tuple[Any, tuple[str, ...]]]:
@@ -87,6 +88,11 @@ def check_windowed(view: Any) -> None:
         DeclarationError: names the view, what is wrong, and the choices.
     """
     declared = view_of(view)
+    if view.udf is not None:
+        raise DeclarationError(
+            f"view {view.name!r} has a function of its own, whose text Feast would run out of the registry; Rapport "
+            f"takes aggregations only: {', '.join(FUNCTIONS)}"
+        )
     _check_key(view)
     types = {field.name: field.dtype for field in view.features}
     for aggregation in declared.aggregations:

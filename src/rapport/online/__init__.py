@@ -6,6 +6,7 @@ from rapport.online.plain import PlainView
 from rapport.online.reader import OnlineReader, WindowedView
 from rapport.online.rows import EXPIRED, MISSING, PRESENT, FeatureRows, FeatureValue
 from rapport.online.service import reader_for
+from rapport.online.warmup import warm_up
 from rapport.online.writer import ApplyReport, OnlineWriter
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "connect_async",
     "delete_customer",
     "reader_for",
+    "warm_up",
 ]
