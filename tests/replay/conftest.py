@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rapport.bus.protocol import Message
+from rapport.dead_letters import DeadLetter
 from rapport.errors import BusFull
 from rapport.replay import Mapping, ReplayOptions, ReplayReport, load_mapping, replay
 
@@ -51,7 +53,17 @@ class KeepingBus:
 
     @property
     def dead(self) -> list[dict[str, Any]]:
-        return [json.loads(m.value) for m in self.messages if m.topic == "dead_letters"]
+        letters = [msgspec.json.decode(m.value, type=DeadLetter) for m in self.messages if m.topic == "dead_letters"]
+        return [
+            {
+                "reason": letter.reason,
+                "field": letter.field,
+                "detail": letter.detail,
+                "line": int(letter.detail.split("line ")[1].partition(":")[0]),
+                "raw": letter.raw.decode(),
+            }
+            for letter in letters
+        ]
 
 
 @dataclass

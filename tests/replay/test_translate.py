@@ -40,7 +40,10 @@ def test_cases_are_tried_in_order_and_each_row_taken_once(desk: Desk) -> None:
         ("7", "order", "special"),
         ("o2", "order", None),
     ]
-    assert {(d["line"], d["detail"]) for d in bus.dead} == {(3, "odd"), (6, "no case of the mapping takes this row")}
+    assert {(d["line"], d["detail"]) for d in bus.dead} == {
+        (3, "shop.csv, line 3: odd"),
+        (6, "shop.csv, line 6: no case of the mapping takes this row"),
+    }
     assert report.given == 5
 
 
@@ -120,6 +123,8 @@ def _by_hand(rows: list[tuple[str, str, str, str]]) -> tuple[int, int, dict[str,
             reasons["bad_value"] += 1
         elif not (when and order and paid):
             reasons["bad_value" if paid not in ("", "1", "2.5", "-3") else "missing_field"] += 1
+        elif paid == "-3":
+            reasons["bad_value"] += 1  # by ingest: amounts are not negative
         else:
             reasons["accepted"] += 1
     accepted = reasons.pop("accepted", 0)

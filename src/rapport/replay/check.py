@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import msgspec
-
 from rapport.bus.protocol import Message
-from rapport.events.schema import EVENT_TYPES
-from rapport.replay.dead import DEAD_LETTERS
+from rapport.dead_letters import DEAD_LETTERS
+from rapport.errors import EventError
+from rapport.events.decode import decode
 
 __all__ = ["CheckingBus"]
 
@@ -23,7 +22,6 @@ class CheckingBus:
 
     def __init__(self, keep: int = 3) -> None:
         self._counts: Counter[str] = Counter()
-        self._decoders = {topic: msgspec.json.Decoder(kind) for topic, kind in EVENT_TYPES.items()}
         self._keep = keep
         self.samples: dict[str, list[str]] = {}
 
@@ -31,19 +29,20 @@ class CheckingBus:
         for message in messages:
             self._sample(message)
             if message.topic != DEAD_LETTERS:
-                self._counts[f"origin:{message.origin}:{self._verdict(message)}"] += 1
+                self._counts[f"origin:{message.origin}:{_verdict(message)}"] += 1
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         return {name: n for name, n in self._counts.items() if name.startswith(prefix)}
-
-    def _verdict(self, message: Message) -> str:
-        try:
-            self._decoders[message.topic].decode(message.value)
-        except msgspec.ValidationError:
-            return "dead:bad_value"
-        return "accepted"
 
     def _sample(self, message: Message) -> None:
         kept = self.samples.setdefault(message.topic, [])
         if len(kept) < self._keep:
             kept.append(message.value.decode())
+
+
+def _verdict(message: Message) -> str:
+    try:
+        decode(message.topic, message.value)
+    except EventError as error:
+        return f"dead:{error.reason}"
+    return "accepted"

@@ -1,31 +1,56 @@
-"""A row that became no event, as the bus's dead letters keep it."""
+"""A row that became no event, as a dead letter of the bus."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from base64 import b64encode
+from dataclasses import dataclass
 
 import msgspec
 
 from rapport.bus.protocol import Message
+from rapport.dead_letters import DEAD_LETTERS, DeadLetter
+from rapport.replay.load import cases_of
+from rapport.replay.mapping import Mapping
 from rapport.replay.rows import Rejected
 
-__all__ = ["DEAD_LETTERS", "dead_letter"]
+__all__ = ["RowLetters"]
 
-DEAD_LETTERS = "dead_letters"
-
+_NOWHERE = (0, 0)
 _encode = msgspec.json.Encoder().encode
 
 
-def dead_letter(row: Rejected, file: Path, origin: str) -> Message:
-    """The message for a row that the mapping rejected."""
-    record = {
-        "topic": "",
-        "reason": row.reason,
-        "field": row.field,
-        "detail": row.detail,
-        "raw": row.raw,
-        "origin": origin,
-        "file": str(file),
-        "line": row.line,
-    }
-    return Message(DEAD_LETTERS, "", _encode(record), origin)
+@dataclass(frozen=True, slots=True)
+class RowLetters:
+    """Writes the dead letters of one replay.
+
+    Attributes:
+        topic: the topic that a letter names: the mapping's first. To retry a row as it is gives a dead letter again,
+            never a loss; what helps is a better mapping.
+        file: the file's name, for the detail.
+        origin: the replay's.
+    """
+
+    topic: str
+    file: str
+    origin: str
+
+    @staticmethod
+    def of(mapping: Mapping, file: str, origin: str) -> RowLetters:
+        topic = next((case.topic for case in cases_of(mapping) if case.topic), "purchase_events")
+        return RowLetters(topic, file, origin)
+
+    def message(self, row: Rejected, arrival_us: int) -> Message:
+        """The letter of a rejected row; it never stood on the bus, so its position is before all."""
+        letter = DeadLetter(
+            topic=self.topic,
+            partition=0,
+            position=_NOWHERE,
+            key="",
+            origin=self.origin,
+            reason=row.reason,
+            field=row.field,
+            detail=f"{self.file}, line {row.line}: {row.detail}",
+            arrival_us=arrival_us,
+            value=b64encode(row.raw.encode("utf-8", "backslashreplace")).decode(),
+        )
+        return Message(DEAD_LETTERS, "", _encode(letter), self.origin)

@@ -7,16 +7,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from rapport.bus.protocol import Message
 from rapport.clock import WorldClock
 from rapport.errors import BusFull, MappingError
-from rapport.replay.dead import dead_letter
+from rapport.replay.dead import RowLetters
 from rapport.replay.files import DataFile
 from rapport.replay.mapping import Mapping
 from rapport.replay.options import Publisher, ReplayOptions
-from rapport.replay.pace import Machine, batches, paced
+from rapport.replay.pace import CLOCK_SETTLES_S, Machine, batches, paced
 from rapport.replay.report import Progress, ReplayReport
 from rapport.replay.sorting import TimeSorter
 from rapport.replay.translate import MappedEvent, Translated, Translator
@@ -82,12 +83,14 @@ class _Run:
         before = self.bus.counts(f"origin:{stem}")
         self.replayed_before = sum(n for name, n in before.items() if name.endswith(":accepted"))
         self.origin = stem + secrets.token_hex(4)
+        self.letters = RowLetters.of(self.mapping, self.file.path.name, self.origin)
         self.translator = Translator(self.mapping, self.file.token, self.file.columns, str(self.file.path))
         self.began = self.shown = time.monotonic()
 
     def go(self, set_clock: Callable[[WorldClock], None]) -> ReplayReport:
-        if self.options.clock == "freeze":
+        if self.options.clock == "freeze" or (self.options.clock == "follow" and self.options.speed is None):
             set_clock(WorldClock(anchor_world_us=self._end_us(), rate=0.0))
+            self.machine.sleep(CLOCK_SETTLES_S)
         if self.mapping.sorted:
             self._feed(self._in_file_order(), set_clock)
         else:
@@ -101,10 +104,7 @@ class _Run:
         return self._report()
 
     def _feed(self, events: Iterator[MappedEvent], set_clock: Callable[[WorldClock], None]) -> None:
-        follow = self.options.clock == "follow"
         for batch in self._batches(events, set_clock):
-            if follow and self.options.speed is None:
-                set_clock(WorldClock(anchor_world_us=max(self.last_us or 0, batch[-1].time_us), rate=0.0))
             self._publish([Message(e.topic, e.key, e.value, self.origin) for e in batch])
             self._note(batch)
             self._show()
@@ -121,9 +121,9 @@ class _Run:
             return
         clock = WorldClock(self.machine.now_us(), first.time_us, speed)
         if self.options.clock == "follow":
+            clock = WorldClock(self.machine.now_us() + round(CLOCK_SETTLES_S * 1e6), first.time_us, speed)
             set_clock(clock)
-        yield [first]
-        yield from paced(events, clock, self.options.batch, self.machine)
+        yield from paced(chain([first], events), clock, self.options.batch, self.machine)
 
     def _in_file_order(self) -> Iterator[MappedEvent]:
         for done in self._translated():
@@ -135,7 +135,8 @@ class _Run:
             self.given += done.given
             self.skipped += done.skipped
             if done.rejected:
-                self._publish([dead_letter(row, self.file.path, self.origin) for row in done.rejected])
+                now_us = self.machine.now_us()
+                self._publish([self.letters.message(row, now_us) for row in done.rejected])
                 self.dead.update(row.reason for row in done.rejected)
             self._show()
             yield done

@@ -10,11 +10,19 @@ from typing import Literal
 from rapport.clock import WorldClock
 from rapport.replay.translate import MappedEvent
 
-__all__ = ["ClockMode", "Machine", "batches", "paced"]
+__all__ = ["CLOCK_SETTLES_S", "ClockMode", "Machine", "batches", "paced"]
 
 ClockMode = Literal["keep", "freeze", "follow"]
 """keep: the world's clock is not touched. freeze: it stands still at the end of the replayed window, from before the
-first event on. follow: it moves with the data; afterwards it goes on from the last event in real time."""
+first event on. follow: it moves with the data (at full speed it stands at their end, for no reader could follow); then
+it goes on from the last event in real time."""
+
+CLOCK_SETTLES_S = 1.0
+"""Time from setting the world's clock to the first event: readers look it up twice a second."""
+
+_ARRIVAL_US = 5_000
+"""An event is due this long after its time, by the machine: a bus counts arrivals in whole milliseconds, and an event
+ahead of its arrival would be clamped."""
 
 _LONGEST_SLEEP_S = 0.05
 
@@ -42,7 +50,7 @@ def batches(events: Iterable[MappedEvent], size: int) -> Iterator[list[MappedEve
 def paced(events: Iterable[MappedEvent], clock: WorldClock, size: int, machine: Machine) -> Iterator[list[MappedEvent]]:
     """Batches of at most `size` events, each given when `clock` has come to its last event; waits in between."""
     batch: list[MappedEvent] = []
-    now = clock.at(machine.now_us())
+    now = clock.at(machine.now_us() - _ARRIVAL_US)
     for event in events:
         if event.time_us > now or len(batch) >= size:
             if batch:
@@ -55,6 +63,6 @@ def paced(events: Iterable[MappedEvent], clock: WorldClock, size: int, machine: 
 
 
 def _wait(time_us: int, clock: WorldClock, machine: Machine) -> int:
-    while (now := clock.at(machine.now_us())) < time_us:
+    while (now := clock.at(machine.now_us() - _ARRIVAL_US)) < time_us:
         machine.sleep(min(_LONGEST_SLEEP_S, (time_us - now) / clock.rate / 1e6))
     return now
