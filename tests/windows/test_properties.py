@@ -15,7 +15,7 @@ from rapport.testing.oracle import OracleEvent, oracle
 from rapport.windows import STATUS_NAMES, Plan, View, compile_view, history, read, update
 from tests.windows.strategies import NOW, columns_of, event_lists, views
 
-CASES = int(os.environ.get("ORACLE_CASES", "100"))
+CASES = int(os.environ.get("ORACLE_CASES", "60"))
 ZERO = np.zeros(1, np.int64)
 
 

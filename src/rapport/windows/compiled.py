@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import caching
+from llvmlite import ir
+from numba.core import caching, types
+from numba.extending import intrinsic
 
-__all__ = ["jit"]
+__all__ = ["bits_of_float", "float_of_bits", "jit"]
 
 
 @cache
@@ -47,7 +49,22 @@ class _FolderCache(caching.FunctionCache):  # type: ignore[misc]
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile for native integers and floats, without the interpreter's lock, cached on disk."""
-    dispatcher = numba.njit(nogil=True)(function)
+    """Compile to code that holds no lock, allocates nothing and counts no references; cached on disk.
+
+    So a compiled function takes its arrays from its caller, makes none, and takes no slices.
+    """
+    dispatcher = numba.njit(nogil=True, _nrt=False)(function)
     dispatcher._cache = _FolderCache(function)
     return dispatcher
+
+
+@intrinsic
+def float_of_bits(_context: Any, bits: Any) -> Any:
+    """The float64 whose IEEE 754 bits are an int64's."""
+    return types.float64(types.int64), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.DoubleType())
+
+
+@intrinsic
+def bits_of_float(_context: Any, value: Any) -> Any:
+    """The IEEE 754 bits of a float64, as int64."""
+    return types.int64(types.float64), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.IntType(64))

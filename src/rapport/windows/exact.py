@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from rapport.windows.compiled import jit
+from rapport.windows.compiled import bits_of_float, float_of_bits, jit
 
 __all__: list[str] = []
 
@@ -45,10 +45,9 @@ def float_bits(key):
 
 
 @jit
-def millionths(key, temp):
+def millionths(key):
     """Whether a float is a decimal of at most 6 places and below 2^50 millionths, and its millionths."""
-    temp[0] = float_bits(key)
-    value = temp.view(np.float64)[0]
+    value = float_of_bits(float_bits(key))
     scaled = value * 1e6
     if not -_DECIMAL_LIMIT <= scaled <= _DECIMAL_LIMIT:
         return False, np.int64(0)
@@ -57,19 +56,18 @@ def millionths(key, temp):
 
 
 @jit
-def key_of_millionths(units, temp):
+def key_of_millionths(units):
     """The key of the float nearest to a number of millionths."""
-    temp.view(np.float64)[0] = units / 1e6
-    return float_bits(temp[0])
+    return float_bits(bits_of_float(units / 1e6))
 
 
 @jit
-def _digits(kind, key, temp):
+def _digits(kind, key):
     """A number's sign, the three 32-bit digits of its magnitude (uint64), lowest first, and their bit position."""
     position, units, is_decimal = np.int64(0), key, True
     if kind == FLOAT:
         position = np.int64(32 * UNIT_LIMB)
-        is_decimal, units = millionths(key, temp)
+        is_decimal, units = millionths(key)
     if is_decimal:
         magnitude = np.uint64(-units) if units < 0 else np.uint64(units)
         return (-1 if units < 0 else 1), magnitude & _UMASK, magnitude >> _U32, np.uint64(0), position
@@ -93,9 +91,9 @@ def _add_digit(limbs, limb, offset, digit, sign):
 
 
 @jit
-def add_number(limbs, range_, kind, key, temp):
+def add_number(limbs, range_, kind, key):
     """Add one number."""
-    sign, first, second, third, position = _digits(kind, key, temp)
+    sign, first, second, third, position = _digits(kind, key)
     limb, offset = position >> 5, position & 31
     _add_digit(limbs, limb, offset, first, sign)
     _add_digit(limbs, limb + 1, offset, second, sign)
@@ -112,9 +110,9 @@ def _add_product(limbs, limb, offset, a, b):
 
 
 @jit
-def add_square(limbs, range_, kind, key, temp):
+def add_square(limbs, range_, kind, key):
     """Add one number's square."""
-    _, first, second, third, position = _digits(kind, key, temp)
+    _, first, second, third, position = _digits(kind, key)
     limb, offset = (2 * position) >> 5, (2 * position) & 31
     _add_product(limbs, limb, offset, first, first)
     range_[0] = min(range_[0], limb)
@@ -198,13 +196,15 @@ def nearest(limbs, low, high, scale, rest):
 
 
 @jit
-def _copy(limbs, range_, temp, by):
-    """Copy limbs into zeroed temp, `by` limbs higher; returns their (low, high, sign), normalized."""
-    low, high = range_[0], range_[1]
-    if low >= high:
-        return by, by, 1
+def _copy(limbs, range_, temp, by, room):
+    """Copy limbs into temp, `by` limbs higher, normalized, with zeros below and `room` above: (low, high, sign)."""
+    low, high = min(range_[0], range_[1]), range_[1]
+    for k in range(low + by):
+        temp[k] = 0
     for k in range(low, high):
         temp[k + by] = limbs[k]
+    for k in range(high + by, high + by + room):
+        temp[k] = 0
     new_high, sign = normalize(temp, low + by, high + by)
     return low + by, new_high, sign
 
@@ -223,8 +223,7 @@ def _divide(temp, high, divisor):
 @jit
 def integer_sum(limbs, range_, temp):
     """The sum of integers as int64; a sum beyond int64 gives its nearest limit."""
-    temp[:] = 0
-    _, high, sign = _copy(limbs, range_, temp, 0)
+    _, high, sign = _copy(limbs, range_, temp, 0, 4)
     beyond = temp[1] >> 31 != 0
     for k in range(2, high):
         beyond = beyond or temp[k] != 0
@@ -236,9 +235,8 @@ def integer_sum(limbs, range_, temp):
 @jit
 def rounded_mean(limbs, range_, temp, kind, count):
     """The double nearest to the exact sum divided by count (below 2^31); the sum itself with count 1."""
-    temp[:] = 0
     # Four more limbs, so that the quotient has a full double's digits and more behind it.
-    _, high, sign = _copy(limbs, range_, temp, 4)
+    _, high, sign = _copy(limbs, range_, temp, 4, 4)
     rest = _divide(temp, high, count)
     scale = 128
     if kind == FLOAT:
@@ -250,10 +248,8 @@ def rounded_mean(limbs, range_, temp, kind, count):
 @jit
 def sample_std(sums, sum_range, squares, square_range, temp, other, kind, count):
     """Sample standard deviation of count >= 2 numbers: sqrt((n Q - S^2) / (n (n - 1))), with an exact numerator."""
-    temp[:] = 0
-    other[:] = 0
-    q_low, q_high, _ = _copy(squares, square_range, temp, 0)
-    s_low, s_high, _ = _copy(sums, sum_range, other, 0)
+    s_low, s_high, _ = _copy(sums, sum_range, other, 0, 4)
+    q_low, q_high, _ = _copy(squares, square_range, temp, 0, 4 + max(0, 2 * s_high - square_range[1]))
     low, high = min(q_low, 2 * s_low), max(q_high, 2 * s_high) + 2
     carry = np.int64(0)
     for k in range(q_low, q_high):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rapport.windows import exact
-from rapport.windows.compiled import jit
+from rapport.windows.compiled import float_of_bits, jit
 from rapport.windows.exact import FLOAT, STRING
 from rapport.windows.plan import FUNCTION_CODES
 from rapport.windows.tiles import (
@@ -48,7 +48,9 @@ def _distinct(tile):
     theta = tile.theta[0]
     if theta == NO_THETA:
         return n
-    below = np.searchsorted(tile.hashes[:n], theta)
+    below = 0
+    while below < n and tile.hashes[below] < theta:
+        below += 1
     return np.int64(round(float(below) / (float(theta) / 2.0**64)))
 
 
@@ -76,16 +78,15 @@ def _put_value(tile, kind, outputs, row, at, value, length):
     if kind == STRING:
         outputs.integers[row, at], outputs.lengths[row, at] = value, length
     elif kind == FLOAT:
-        tile.temp[0] = exact.float_bits(value)
-        outputs.floats[row, at] = tile.temp.view(np.float64)[0]
+        outputs.floats[row, at] = float_of_bits(exact.float_bits(value))
     else:
         _put_integer(outputs, row, at, value)
 
 
 @jit
-def emit(tile, kind, feature, as_of, row, outputs):
+def emit(tile, kind, features, feature, as_of, row, outputs):
     """Store one feature's value; what has been merged stays as it is, so that a longer window can go on from it."""
-    function, at = feature[0], feature[2]
+    function, at = features[feature, 0], features[feature, 2]
     state = tile.state
     count = state[COUNT]
     if function == _COUNT:

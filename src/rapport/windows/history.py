@@ -13,7 +13,7 @@ from rapport.windows.compiled import jit
 from rapport.windows.finish import cut_segment, emit
 from rapport.windows.keyed import add_event, keyed, seen
 from rapport.windows.plan import DISTINCT, Plan
-from rapport.windows.rows import PADDING
+from rapport.windows.rows import PADDING, series_at
 from rapport.windows.tiles import HASHES, clear, scratch_tile
 from rapport.windows.values import EXPIRED, MISSING, PRESENT, Values, new_outputs
 
@@ -55,7 +55,7 @@ def _fold(entry, features, src, events, first, last, as_of, tile, row, outputs):
             if index != before and parts & DISTINCT:
                 segment = cut_segment(tile, segment)
             while feature < end and (as_of - features[feature, 1]) // slide > index:
-                emit(tile, kind, features[feature], as_of, row, outputs)
+                emit(tile, kind, features, feature, as_of, row, outputs)
                 segment = tile.state[HASHES]
                 feature += 1
             if feature == end:
@@ -65,8 +65,20 @@ def _fold(entry, features, src, events, first, last, as_of, tile, row, outputs):
     if parts & DISTINCT:
         cut_segment(tile, segment)
     while feature < end:
-        emit(tile, kind, features[feature], as_of, row, outputs)
+        emit(tile, kind, features, feature, as_of, row, outputs)
         feature += 1
+
+
+@jit
+def _first_after(times, first, end, as_of):
+    """The first place in ascending times[first:end] that is later than as_of."""
+    while first < end:
+        middle = (first + end) // 2
+        if times[middle] <= as_of:
+            first = middle + 1
+        else:
+            end = middle
+    return first
 
 
 @jit
@@ -77,7 +89,7 @@ def _sweep(series, features, src, events, event_starts, spine_entity, as_of, ttl
         if entity < 0:
             continue
         first, end = event_starts[entity], event_starts[entity + 1]
-        last = first + np.searchsorted(events.times[first:end], as_of[row], side="right")
+        last = _first_after(events.times, first, end, as_of[row])
         if last == first:
             continue
         newest = events.times[last - 1]
@@ -87,4 +99,4 @@ def _sweep(series, features, src, events, event_starts, spine_entity, as_of, ttl
             continue
         outputs.status[row] = PRESENT
         for s in range(len(series)):
-            _fold(series[s], features, src, events, first, last, as_of[row], tile, row, outputs)
+            _fold(series_at(series, s), features, src, events, first, last, as_of[row], tile, row, outputs)

@@ -11,7 +11,7 @@ from rapport.errors import RowCorrupt
 from rapport.windows.compiled import jit
 from rapport.windows.finish import emit
 from rapport.windows.plan import Plan
-from rapport.windows.rows import HEADER_BYTES, gather, new_cursor, next_tile, open_series, read_newest
+from rapport.windows.rows import HEADER_BYTES, gather, new_cursor, next_tile, open_series, read_newest, series_at
 from rapport.windows.tiles import clear, load, scratch_tile
 from rapport.windows.values import EXPIRED, MISSING, PRESENT, Values, new_outputs
 
@@ -30,7 +30,7 @@ def read(plan: Plan, rows: Sequence[bytes | None], as_of_us: int | npt.NDArray[n
     outputs = new_outputs(plan, len(rows))
     as_of = np.full(len(rows), as_of_us, np.int64) if isinstance(as_of_us, int) else as_of_us
     tile = scratch_tile(len(src) // 8 + 1)
-    row = _read_rows(plan.series, plan.features, src, starts, as_of, plan.view.ttl_us or 0, tile, outputs)
+    row = _read_rows(plan.series, plan.features, src, starts, as_of, plan.view.ttl_us or 0, tile, outputs, new_cursor())
     if row >= 0:
         raise RowCorrupt(f"row {row} of view {plan.view.name!r} is not in the documented format", rows=(int(row),))
     return Values(plan, outputs, src)
@@ -44,7 +44,7 @@ def _read_series(entry, features, src, cursor, as_of, tile, row, outputs):
     while cursor.left[0] > 0 and feature < end:
         index = cursor.index[0]
         while feature < end and slide and (as_of - features[feature, 1]) // slide > index:
-            emit(tile, kind, features[feature], as_of, row, outputs)
+            emit(tile, kind, features, feature, as_of, row, outputs)
             feature += 1
         if feature == end:
             break
@@ -52,14 +52,13 @@ def _read_series(entry, features, src, cursor, as_of, tile, row, outputs):
         if behind < 0 or not next_tile(src, cursor, slide, behind):
             return False
     while feature < end:
-        emit(tile, kind, features[feature], as_of, row, outputs)
+        emit(tile, kind, features, feature, as_of, row, outputs)
         feature += 1
     return True
 
 
 @jit
-def _read_rows(series, features, src, starts, as_of, ttl, tile, outputs):
-    cursor = new_cursor()
+def _read_rows(series, features, src, starts, as_of, ttl, tile, outputs, cursor):
     for row in range(len(starts) - 1):
         place, end = starts[row], starts[row + 1]
         if place == end:
@@ -74,7 +73,9 @@ def _read_rows(series, features, src, starts, as_of, ttl, tile, outputs):
         place += HEADER_BYTES
         for s in range(len(series)):
             place = open_series(src, place, end, series[s, 2], cursor)
-            if place < 0 or not _read_series(series[s], features, src, cursor, as_of[row], tile, row, outputs):
+            if place < 0 or not _read_series(
+                series_at(series, s), features, src, cursor, as_of[row], tile, row, outputs
+            ):
                 return row
         if place != end:
             return row

@@ -32,9 +32,14 @@ def gather(plan: Plan, rows: Sequence[bytes | None]) -> tuple[npt.NDArray[np.uin
     return np.frombuffer(b"".join(kept) + bytes(PADDING), np.uint8), starts
 
 
-@jit
-def new_cursor():
+def new_cursor() -> SeriesCursor:
     return SeriesCursor(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64))
+
+
+@jit
+def series_at(series, s):
+    """A series' fields, as a tuple."""
+    return (series[s, 0], series[s, 1], series[s, 2], series[s, 3], series[s, 4], series[s, 5], series[s, 6])
 
 
 @jit

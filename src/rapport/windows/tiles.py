@@ -57,7 +57,8 @@ def _new_tile(hash_capacity: int) -> Tile:
 
 @jit
 def clear(tile):
-    tile.state[:] = 0
+    for k in range(len(tile.state)):
+        tile.state[k] = 0
     for k in range(tile.sum_range[0], tile.sum_range[1]):
         tile.sums[k] = 0
     for k in range(tile.square_range[0], tile.square_range[1]):
@@ -135,9 +136,9 @@ def add(tile, src, parts, kind, time, value, length):
     empty = state[COUNT] == 0
     state[COUNT] += 1
     if parts & SUM:
-        exact.add_number(tile.sums, tile.sum_range, kind, value, tile.temp)
+        exact.add_number(tile.sums, tile.sum_range, kind, value)
     if parts & SQUARE:
-        exact.add_square(tile.squares, tile.square_range, kind, value, tile.temp)
+        exact.add_square(tile.squares, tile.square_range, kind, value)
     if parts & (MIN | MAX):
         state[LEAST] = value if empty else min(state[LEAST], value)
         state[GREATEST] = value if empty else max(state[GREATEST], value)
@@ -154,6 +155,14 @@ def add(tile, src, parts, kind, time, value, length):
     if parts & DISTINCT:
         tile.hashes[state[HASHES]] = _hash(src, kind, value, length)
         state[HASHES] += 1
+
+
+@jit
+def copy(src, start, end, out, at):
+    """Copy bytes src[start:end] to out[at:]; returns the place behind them."""
+    for i in range(end - start):
+        out[at + i] = src[start + i]
+    return at + end - start
 
 
 @jit
@@ -205,7 +214,7 @@ def _write_time(out, at, slide, base, time):
 
 
 @jit
-def _read_value(src, at, kind, temp):
+def _read_value(src, at, kind):
     """A value: (key or start, length, place behind it)."""
     if kind == STRING:
         length, at = read_varint(src, at)
@@ -213,18 +222,18 @@ def _read_value(src, at, kind, temp):
         length = min(length, np.uint64(len(src)))
         return at, np.int64(length), at + np.int64(length)
     if kind == FLOAT:
-        return _read_float(src, at, temp)
+        return _read_float(src, at)
     key, at = read_signed(src, at)
     return key, np.int64(0), at
 
 
 @jit
-def _read_float(src, at, temp):
+def _read_float(src, at):
     head, at = read_varint(src, at)
     if not head & np.uint64(1):
         zigzag = head >> np.uint64(1)
         units = np.int64(zigzag >> np.uint64(1)) ^ -np.int64(zigzag & np.uint64(1))
-        return exact.key_of_millionths(units, temp), np.int64(0), at
+        return exact.key_of_millionths(units), np.int64(0), at
     bits = np.uint64(0)
     for i in range(8):
         bits |= np.uint64(src[at + i]) << np.uint64(8 * i)
@@ -232,19 +241,18 @@ def _read_float(src, at, temp):
 
 
 @jit
-def _write_value(src, out, at, kind, value, length, temp):
+def _write_value(src, out, at, kind, value, length):
     if kind == STRING:
         at = write_varint(out, at, length)
-        out[at : at + length] = src[value : value + length]
-        return at + length
+        return copy(src, value, value + length, out, at)
     if kind == FLOAT:
-        return _write_float(out, at, value, temp)
+        return _write_float(out, at, value)
     return write_signed(out, at, value)
 
 
 @jit
-def _write_float(out, at, key, temp):
-    is_decimal, units = exact.millionths(key, temp)
+def _write_float(out, at, key):
+    is_decimal, units = exact.millionths(key)
     if is_decimal:
         return write_varint(out, at, np.uint64((units << 1) ^ (units >> 63)) << np.uint64(1))
     out[at] = 1
@@ -336,8 +344,15 @@ def sort_unique(hashes, start, end):
     """Sort hashes[start:end] in place, repeats dropped; returns the new end."""
     if end - start < 2:
         return end
-    part = hashes[start:end]
-    part.sort()
+    gap = (end - start) // 2
+    while gap > 0:
+        for i in range(start + gap, end):
+            value, j = hashes[i], i
+            while j >= start + gap and hashes[j - gap] > value:
+                hashes[j] = hashes[j - gap]
+                j -= gap
+            hashes[j] = value
+        gap = 1 if gap == 2 else gap * 5 // 11
     kept = start + 1
     for i in range(start + 1, end):
         if hashes[i] != hashes[kept - 1]:
@@ -373,14 +388,14 @@ def load(tile, src, at, end, parts, kind, slide, base):
     if at < 0 or at > end:
         return -1
     if parts & MIN:
-        key, _, at = _read_value(src, at, kind, tile.temp)
+        key, _, at = _read_value(src, at, kind)
         state[LEAST] = key if empty else min(state[LEAST], key)
     if parts & MAX:
-        key, _, at = _read_value(src, at, kind, tile.temp)
+        key, _, at = _read_value(src, at, kind)
         state[GREATEST] = key if empty else max(state[GREATEST], key)
     if parts & FIRST:
         time, at = _read_time(src, at, slide, base)
-        value, length, at = _read_value(src, at, kind, tile.temp)
+        value, length, at = _read_value(src, at, kind)
         if at > end:
             return -1
         if empty:
@@ -391,7 +406,7 @@ def load(tile, src, at, end, parts, kind, slide, base):
         time, at = _read_time(src, at, slide, base)
         value, length = np.int64(0), np.int64(0)
         if parts & LAST:
-            value, length, at = _read_value(src, at, kind, tile.temp)
+            value, length, at = _read_value(src, at, kind)
         if at > end:
             return -1
         if empty:
@@ -440,16 +455,16 @@ def write(tile, src, out, at, parts, kind, slide, base):
     if parts & SQUARE:
         at = _write_sum(out, at, kind, tile.squares, tile.square_range, 2 * UNIT_LIMB)
     if parts & MIN:
-        at = _write_value(src, out, at, kind, state[LEAST], np.int64(0), tile.temp)
+        at = _write_value(src, out, at, kind, state[LEAST], np.int64(0))
     if parts & MAX:
-        at = _write_value(src, out, at, kind, state[GREATEST], np.int64(0), tile.temp)
+        at = _write_value(src, out, at, kind, state[GREATEST], np.int64(0))
     if parts & FIRST:
         at = _write_time(out, at, slide, base, state[FIRST_T])
-        at = _write_value(src, out, at, kind, state[FIRST_V], state[FIRST_N], tile.temp)
+        at = _write_value(src, out, at, kind, state[FIRST_V], state[FIRST_N])
     if parts & (LAST | LAST_TIME):
         at = _write_time(out, at, slide, base, state[LAST_T])
         if parts & LAST:
-            at = _write_value(src, out, at, kind, state[LAST_V], state[LAST_N], tile.temp)
+            at = _write_value(src, out, at, kind, state[LAST_V], state[LAST_N])
     if parts & DISTINCT:
         at = _write_hashes(tile, out, at)
     return at

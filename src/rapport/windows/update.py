@@ -24,11 +24,13 @@ from rapport.windows.rows import (
     next_tile,
     open_series,
     read_newest,
+    series_at,
     write_header,
 )
 from rapport.windows.tiles import (
     DISTINCT_LIMIT,
     clear,
+    copy,
     load,
     room,
     scratch_tile,
@@ -72,7 +74,7 @@ def update(
     while True:
         result, row = _update_rows(
             plan.series, int.from_bytes(plan.layout, "little"), src, starts, order, groups,
-            columns, tile, out, np.empty(len(out), np.uint8), ends,
+            columns, tile, out, np.empty(len(out), np.uint8), ends, new_cursor(),
         )  # fmt: skip
         if result == _CORRUPT:
             raise RowCorrupt(f"row {row} of view {plan.view.name!r} is not in the documented format", rows=(row,))
@@ -147,8 +149,7 @@ def _update_series(entry, src, cursor, rest_stays, oldest, events, order, j, las
                 return np.int64(_FULL), at
             at = _write_index(out, at, slide, n_tiles, previous, index)
             if size >= 0:
-                out[at : at + size] = src[cursor.at[0] : behind]
-                at += size
+                at = copy(src, cursor.at[0], behind, out, at)
             if all_rest:
                 return n_tiles + cursor.left[0], at
             if behind < 0 or not next_tile(src, cursor, slide, behind):
@@ -173,7 +174,7 @@ def _update_row(series, src, place, end, newest, events, order, first, last, til
     before = read_newest(src, place) if old else newest
     place += HEADER_BYTES
     for s in range(len(series)):
-        entry = series[s]
+        entry = series_at(series, s)
         slide = entry[2]
         cursor.left[0] = 0
         if old:
@@ -192,16 +193,14 @@ def _update_row(series, src, place, end, newest, events, order, first, last, til
         at = write_varint(out, at, n_tiles)
         if n_tiles:
             at = write_varint(out, at, size)
-            out[at : at + size] = scratch[:size]
-            at += size
+            at = copy(scratch, np.int64(0), size, out, at)
     return np.int64(_CORRUPT) if old and place != end else at
 
 
 @jit
-def _update_rows(series, layout, src, starts, order, groups, events, tile, out, scratch, ends):
+def _update_rows(series, layout, src, starts, order, groups, events, tile, out, scratch, ends, cursor):
     """Write all rows to `out` and their ends to `ends`: (0, 0), or a negative code and the row that it is about."""
     at = np.int64(0)
-    cursor = new_cursor()
     for row in range(len(starts) - 1):
         start, end = starts[row], starts[row + 1]
         first, last = groups[row], groups[row + 1]
@@ -209,8 +208,7 @@ def _update_rows(series, layout, src, starts, order, groups, events, tile, out, 
         if at + size + _HEAD_ROOM > len(out):
             return _FULL, row
         if first == last:
-            out[at : at + size] = src[start:end]
-            at += size
+            at = copy(src, start, end, out, at)
         else:
             newest = events.times[order[first]]
             if size:
