@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ _ARTIFACTS = "model"
 _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # a server that is away is reported after seconds, not after minutes of retries
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 
@@ -165,11 +166,12 @@ class Registry:
         try:
             yield
         except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
+            first = (str(error).splitlines() or [type(error).__name__])[0][:300]
+            # without the cause: its text may have the password of the address too
             raise ModelError(
-                f"MLflow at {_shown(self.uri)} does not do what it is asked: {first[:300]}. What serves is unchanged; "
-                "start MLflow, or set RAPPORT_MLFLOW_URI to one that answers"
-            ) from error
+                f"MLflow at {_masked(self.uri)} does not do what it is asked: {_masked(first)}. "
+                "What serves is unchanged; start MLflow, or set RAPPORT_MLFLOW_URI to one that answers"
+            ) from None
 
 
 def _client(uri: str) -> Any:
@@ -187,7 +189,6 @@ def _client(uri: str) -> Any:
     return client
 
 
-def _shown(uri: str) -> str:
-    """The address without a password."""
-    before, at, after = uri.rpartition("@")
-    return f"{before.partition('://')[0]}://…@{after}" if at else uri
+def _masked(text: str) -> str:
+    """The text without the user and password of any address in it."""
+    return re.sub(r"://[^/\s@]*@", "://…@", text)

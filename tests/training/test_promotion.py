@@ -218,10 +218,10 @@ def test_refusal_force_rollback_and_the_audit_trail(first: Settings) -> None:
 
 
 def test_a_better_version_replaces_the_champion(first: Settings) -> None:
-    """The champion is a model of few rows; one of many rows beats it on later data."""
+    """The champion was trained for another horizon, so its probabilities are too high; a right one beats it."""
     name = "escalation_risk"
-    few = dataclasses.replace(CONFIG, rows=1_500, models=(name,))
-    (weak,) = train(first, START_US + 30 * DAY_US, config=few)
+    other = dataclasses.replace(CONFIG, rows=1_500, models=(name,), horizons_us={name: 6 * DAY_US})
+    (weak,) = train(first, AS_OF_US - 10 * DAY_US, config=other)
     assert promote(first, name, weak.version, force="for comparison").promoted
     (strong,) = train(first, AS_OF_US, config=dataclasses.replace(CONFIG, models=(name,)))
     result = promote(first, name)
