@@ -95,7 +95,10 @@ class Api:
         return json_answer(await self._running.intake.take_feedback(wanted, key), 202)
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(render(self._running.metrics), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(
+            render(self._running.metrics, self._running.drift_figures),
+            media_type="text/plain; version=0.0.4; charset=utf-8",
+        )
 
     async def _openapi(self, request: Request) -> Response:
         return Response(openapi_json(), media_type=JSON)

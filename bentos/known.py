@@ -78,5 +78,5 @@ def _values(rows: FeatureRows) -> dict[str, FeatureValue]:
 
 
 def _age_s(rows: FeatureRows, as_of_us: int) -> float | None:
-    newest_us = max((int(times[0]) for times in rows.newest_us.values()), default=0)
+    newest_us = max((int(times[0]) for view, times in rows.newest_us.items() if view != _PROFILE), default=0)
     return max(0, as_of_us - newest_us) / 1e6 if newest_us else None

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -96,15 +97,23 @@ class _Families(Collector):
         yield model
 
 
-def render(metrics: Metrics) -> bytes:
-    """Prometheus' text format, with the process's own memory and CPU."""
+def render(metrics: Metrics, beside: Path | None = None) -> bytes:
+    """Prometheus' text format, with the process's own memory and CPU, and the text of a file of the same format that
+    another process keeps (none when it is not there)."""
     from prometheus_client import PlatformCollector, ProcessCollector
 
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     registry.register(_Families(metrics))
-    return generate_latest(registry)
+    return generate_latest(registry) + _text(beside)
+
+
+def _text(path: Path | None) -> bytes:
+    try:
+        return path.read_bytes() if path else b""
+    except FileNotFoundError:
+        return b""
 
 
 def _counter(name: str, text: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:

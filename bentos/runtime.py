@@ -44,6 +44,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.drift_figures = settings.data_dir / "reports" / "metrics.prom"
         self._background = Background()
         self._bus: Bus | None = None
         self._bus_lock = threading.Lock()

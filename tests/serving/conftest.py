@@ -1,0 +1,74 @@
+"""One project, one Redis and one service for all tests of the service; each test says which models it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from serving_world import DAY_US, HOUR_US, MINUTE_US, Models, Project, Served, now_us
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    project = Project(tmp_path_factory.mktemp("serving"))
+    project.apply()
+    _fill(project)
+    yield project
+    project.redis.stop()
+
+
+@pytest.fixture(scope="session")
+def built_models(project: Project) -> Models:
+    models = Models(project.data / "models")
+    for name in ("purchase_propensity", "escalation_risk"):
+        models.build(name, "1", seed=1)
+        models.build(name, "2", seed=2)
+    models.build_segments("1")
+    return models
+
+
+@pytest.fixture(scope="session")
+def served(project: Project, built_models: Models) -> Iterator[Served]:
+    served = Served(project)
+    served.wait_ready()
+    yield served
+    assert served.stop() == 0
+
+
+@pytest.fixture
+def models(built_models: Models, served: Served) -> Models:
+    """The models, version 1 of each serving."""
+    for name in ("purchase_propensity", "escalation_risk", "segments"):
+        built_models.promote(name, "1")
+    served.wait_health(
+        lambda health: health["status"] == "ok" and {model["version"] for model in health["models"].values()} == {"1"},
+        "version 1 of all models does not serve",
+    )
+    return built_models
+
+
+def _fill(project: Project) -> None:
+    """ann: a good customer in a bad mood with a cart left behind; ben: only clicks; cleo: has refused; dora: has a
+    broken row."""
+    now = now_us()
+    clicks = [("ann", now - 2 * HOUR_US, {"cart_add": True, "cart_product_id": "85123A", "cart_micros": 2_550_000})]
+    clicks += [
+        (who, now - n * MINUTE_US, {"view": True, "product_id": f"p{n}"}) for who in ("ann", "ben") for n in (3, 9)
+    ]
+    clicks += [("cleo", now - MINUTE_US, {"view": True, "product_id": "p1"})]
+    project.put_events("customer_clicks", ["click_activity", "carts"], clicks)
+    orders = [
+        (
+            who,
+            now - int(days * DAY_US),
+            {"order_id": f"o{days}", "amount_micros": 90_000_000, "order_day": int(days), "quantity": 2},
+        )
+        for who in ("ann", "cleo")
+        for days in (0.25, 8, 20, 45)
+    ]
+    project.put_events("purchase_events", ["purchases", "rfm"], orders)
+    said = {"message": True, "sentiment": -0.6, "negative": True, "frustration": 0.3, "query": "where is it"}
+    project.put_events("chat_messages", ["conversation"], [("ann", now - n * MINUTE_US, said) for n in (2, 4)])
+    project.put_events("support_tickets", ["tickets"], [("ann", now - 3 * DAY_US, {"opened": True, "open_change": 1})])
+    project.push_profile("ann")
+    project.push_profile("cleo", personalization_consent=False)

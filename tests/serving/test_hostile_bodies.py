@@ -1,0 +1,38 @@
+"""Whatever is sent: an answer of 2xx or 4xx, in JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from serving_world import Served
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=12,
+)
+_names = st.sampled_from(
+    ["customer_id", "session_data", "message", "topic", "events", "event", "csat", "decision_id", "x"]
+)
+_objects = st.dictionaries(_names, _values | st.just("customer_clicks") | st.just("ann"), max_size=5)
+_requests = st.builds(
+    lambda customer, session: {"customer_id": customer, "session_data": session},
+    st.text(min_size=1, max_size=130),
+    st.dictionaries(st.sampled_from(["message", "channel", "page", "locale"]), st.text(max_size=300)),
+)
+_bodies = st.one_of(
+    st.binary(max_size=300), (_objects | _requests | _values).map(lambda value: json.dumps(value).encode())
+)
+
+
+@pytest.mark.parametrize("path", ["/personalize", "/events", "/feedback"])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=_bodies, lines=st.booleans())
+def test_no_body_breaks_the_service(served: Served, path: str, body: bytes, lines: bool) -> None:
+    media_type = "application/x-ndjson" if lines and path == "/events" else "application/json"
+    response = served.http.post(path, content=body, headers={"Content-Type": media_type})
+    assert response.status_code in (200, 202, 400), (response.status_code, response.text)
+    assert response.json()
