@@ -1,0 +1,50 @@
+"""An installation in a folder of its own, on the session's Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bytewax.dataflow import Dataflow
+from bytewax.testing import run_main
+
+from flows.archive import archive
+from flows.ingest import ingest
+from flows.runtime import Runtime, make_runtime
+from rapport.settings import load_settings
+
+MakeRuntime = Callable[..., Runtime]
+
+
+@pytest.fixture
+def make_runtime_(redis_url: str, tmp_path: Path) -> MakeRuntime:
+    """Gives runtimes of one installation; arguments are settings."""
+
+    def make(**changes: Any) -> Runtime:
+        (tmp_path / "feature_store.yaml").touch()
+        settings = load_settings({"RAPPORT_REDIS_URL": redis_url}, root=tmp_path)
+        return make_runtime(replace(settings, archive_every_s=0.05, **changes))
+
+    return make
+
+
+@pytest.fixture
+def runtime(make_runtime_: MakeRuntime) -> Runtime:
+    return make_runtime_()
+
+
+def run_ingest(runtime: Runtime) -> None:
+    """Ingest all there is, in a real dataflow."""
+    flow = Dataflow("ingest")
+    ingest(flow, runtime, drain=True)
+    run_main(flow)
+
+
+def run_archive(runtime: Runtime) -> None:
+    """Archive all there is, in a real dataflow."""
+    flow = Dataflow("archive")
+    archive(flow, runtime, drain=True)
+    run_main(flow)
