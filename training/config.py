@@ -21,7 +21,7 @@ class TrainConfig:
         reference_rows: decision times of the reference that drift compares with, at most.
         holdout: share of the newest rows that is kept for metrics and the gate, above 0 and below 1.
         folds: cross-validation folds within the rest.
-        horizons_us: model name to another horizon than its own, microseconds.
+        horizons_us: model name to the horizon of its label, microseconds; default: its champion's, else its own.
         seed: of everything random.
         threads: of XGBoost. Trees of this size gain little from a second one, and lose a lot where the
             processors are shared: 20,000 rows took 7 s with one thread and 120 s with two on two busy processors.

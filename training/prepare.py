@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Workshop:
         store: a feast.FeatureStore.
         as_of_us: nothing after this time is seen (UTC microseconds).
         now_us: when this is, for the manifests.
+        horizons_us: model name to how far its label looks ahead, where that is not its own.
     """
 
     archive: Archive
@@ -46,6 +48,7 @@ class Workshop:
     config: TrainConfig
     as_of_us: int
     now_us: int
+    horizons_us: Mapping[str, int]
 
     def model(self, spec: ModelSpec, folder: Path, progress: Progress) -> Draft:
         """Sample, fit, evaluate and write one model.
@@ -53,7 +56,7 @@ class Workshop:
         Raises:
             ModelError: the data does not allow it; says why.
         """
-        horizon_us = self.config.horizons_us.get(spec.name, spec.horizon_us)
+        horizon_us = self.horizons_us.get(spec.name, spec.horizon_us)
         progress(0.0, f"{spec.name}: features as they were")
         inputs = inputs_of(self.store, spec.service)
         data = self._dataset(spec, inputs, horizon_us)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Split", "expanding_folds", "holdout"]
+__all__ = ["Split", "expanding_folds", "holdout", "split_at"]
 
 _FIRST_BLOCK = 0.4
 
@@ -28,7 +28,7 @@ def holdout(as_of_us: NDArray[np.int64], share: float, horizon_us: int) -> Split
         as_of_us: int64[n], ascending.
     """
     start = int(as_of_us[min(len(as_of_us) - 1, round(len(as_of_us) * (1 - share)))])
-    return _split(as_of_us, start, None, horizon_us)
+    return split_at(as_of_us, start, horizon_us)
 
 
 def expanding_folds(as_of_us: NDArray[np.int64], folds: int, horizon_us: int) -> list[Split]:
@@ -44,10 +44,11 @@ def expanding_folds(as_of_us: NDArray[np.int64], folds: int, horizon_us: int) ->
     times: list[int | None] = [int(as_of_us[min(round(edge), len(as_of_us) - 1)]) for edge in edges]
     times[-1] = None
     starts = [time for time in times if time is not None]
-    return [_split(as_of_us, start, end, horizon_us) for start, end in zip(starts, times[1:], strict=True)]
+    return [split_at(as_of_us, start, horizon_us, end_us=end) for start, end in zip(starts, times[1:], strict=True)]
 
 
-def _split(as_of_us: NDArray[np.int64], start_us: int, end_us: int | None, horizon_us: int) -> Split:
+def split_at(as_of_us: NDArray[np.int64], start_us: int, horizon_us: int, *, end_us: int | None = None) -> Split:
+    """Rows from start_us up to and without end_us against all whose label was complete before start_us."""
     complete = as_of_us + horizon_us < start_us
     valid = as_of_us >= start_us
     if end_us is not None:

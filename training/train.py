@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rapport.archive import Archive
 from rapport.clock import Clock, SystemClock
-from rapport.errors import ModelError
+from rapport.errors import ModelError, ModelRefused
+from rapport.models import read_manifest, read_pointer
 from rapport.settings import Settings, disable_telemetry
 from training.config import Progress, TrainConfig, part, silent
 from training.draft import Draft
@@ -78,6 +79,7 @@ def train(
         config=config,
         as_of_us=now_us if as_of_us is None else as_of_us,
         now_us=now_us,
+        horizons_us={**_serving_horizons(settings.data_dir / "models"), **config.horizons_us},
     )
     makers = _makers(workshop)
     made: list[Candidate] = []
@@ -113,6 +115,20 @@ def _makers(workshop: Workshop) -> dict[str, Maker]:
     if unknown:
         raise ModelError(f"unknown model {', '.join(unknown)}; the models are {', '.join(makers)}")
     return {name: makers[name] for name in chosen}
+
+
+def _serving_horizons(models: Path) -> dict[str, int]:
+    """The horizons of the champions: a model that is trained again goes on predicting the same."""
+    horizons = {}
+    for spec in MODELS:
+        pointer = read_pointer(models / spec.name)
+        if pointer is not None:
+            try:
+                horizons[spec.name] = read_manifest(models / spec.name / pointer.version).horizon_us
+            except ModelRefused:
+                # it does not serve either
+                continue
+    return horizons
 
 
 def _register(registry: Registry, draft: Draft, now_us: int) -> Candidate:

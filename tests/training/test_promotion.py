@@ -223,7 +223,10 @@ def test_a_better_version_replaces_the_champion(first: Settings) -> None:
     other = dataclasses.replace(CONFIG, rows=1_500, models=(name,), horizons_us={name: 6 * DAY_US})
     (weak,) = train(first, AS_OF_US - 10 * DAY_US, config=other)
     assert promote(first, name, weak.version, force="for comparison").promoted
-    (strong,) = train(first, AS_OF_US, config=dataclasses.replace(CONFIG, models=(name,)))
+    (again,) = train(first, AS_OF_US - DAY_US, config=dataclasses.replace(CONFIG, rows=1_500, models=(name,)))
+    assert "within 6 days" in again.label, "trained again, a model goes on predicting what the champion does"
+    right = dataclasses.replace(CONFIG, models=(name,), horizons_us={name: DAY_US})
+    (strong,) = train(first, AS_OF_US, config=right)
     result = promote(first, name)
     assert result.promoted and not result.forced, result
     assert (result.version, result.champion) == (strong.version, weak.version)
