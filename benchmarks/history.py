@@ -96,7 +96,7 @@ def by_joins(task: Task) -> pa.Table:
     codes, as_of = spine_of(task.customers, task.spine)
     spine = pa.table({"row": np.arange(task.spine), "who": [f"c{i}" for i in codes], "as_of": as_of})
     source = Archive(Path(task.archive)).sql_source(TOPIC)
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"enable_progress_bar": False}) as connection:
         connection.register("spine", spine)
         events = f"SELECT customer_id, epoch_us(event_time) AS t, amount_micros AS x FROM {source}"
         connection.execute(f"CREATE TEMP TABLE events AS {events}")

@@ -86,7 +86,7 @@ def spine_of(entity_df: pd.DataFrame | str | None) -> Spine:
 
 
 def _query(sql: str) -> pd.DataFrame:
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"enable_progress_bar": False}) as connection:
         try:
             frame: pd.DataFrame = connection.sql(sql).df()
             return frame

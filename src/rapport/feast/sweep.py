@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -171,4 +172,5 @@ def _table(values: Values) -> pa.Table:
 
 
 def _connected() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"temp_directory": f"{tempfile.gettempdir()}/rapport-duckdb"})
+    spill = Path(tempfile.gettempdir()) / "rapport-duckdb"
+    return duckdb.connect(config={"temp_directory": str(spill), "enable_progress_bar": False})
