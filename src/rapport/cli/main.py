@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import customers, data, drift, letters, models, processes, simulation
+from rapport.cli import customers, data, demo, drift, letters, models, processes, simulation
 from rapport.errors import RapportError
 
 __all__ = ["EXIT_CODES", "app", "run"]
@@ -62,6 +62,7 @@ for _command in (
     models.models,
     drift.drift,
     drift.watch,
+    demo.demo,
 ):
     app.command()(_command)
 

@@ -102,6 +102,7 @@ class _Lines:
     def __init__(self, what: str) -> None:
         self._what = what
         self._next_s = 0.0
+        self._last = ""
 
     def __call__(self, done: float, total: float | None = None, text: str = "") -> None:
         now_s = time.monotonic()
@@ -109,7 +110,10 @@ class _Lines:
             return
         self._next_s = now_s + _PLAIN_EVERY_S
         count = f"{done:,.0f} of {total:,.0f}" if total else f"{done:,.0f}"
-        sys.stderr.write(f"{self._what}: {count}{f' ({text})' if text else ''}\n")
+        line = f"{self._what}: {count}{f' ({text})' if text else ''}\n"
+        if line != self._last:
+            sys.stderr.write(line)
+            self._last = line
 
 
 def _plain(value: Any) -> Any:

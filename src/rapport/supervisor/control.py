@@ -26,7 +26,7 @@ __all__ = ["down", "run_here", "status", "up"]
 
 Seen = Callable[[State], None]
 
-_UP_TIMEOUT_S = 300.0
+_UP_TIMEOUT_S = 600.0
 _DOWN_TIMEOUT_S = 120.0
 _POLL_S = 0.05
 _ORPHAN_GRACE_S = 15.0
@@ -150,8 +150,7 @@ def down(settings: Settings, *, seen: Seen = lambda state: None) -> bool:
 
 def as_environment(settings: Settings) -> dict[str, str]:
     """The settings as the variables that give them again: what children inherit."""
-    values = dataclasses.asdict(settings)
-    return {f"RAPPORT_{name.upper()}": str(value) for name, value in values.items() if value != ""}
+    return {f"RAPPORT_{name.upper()}": str(value) for name, value in dataclasses.asdict(settings).items()}
 
 
 def _apply(settings: Settings) -> None:

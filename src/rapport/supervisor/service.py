@@ -45,7 +45,7 @@ class Service:
     address: str = ""
     port: int = 0
     steady_s: float = 0.0
-    ready_s: float = 120.0
+    ready_s: float = 300.0
     grace_s: float = 15.0
     patient: bool = False
 
@@ -67,7 +67,7 @@ def command(argv: Sequence[str], *, folder: Path, env: Mapping[str, str] | None 
     return launch
 
 
-def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> Check:
+def http_answers(host: str, port: int, path: str, timeout_s: float = 5.0) -> Check:
     """A check that a GET of `path` answers 200."""
 
     def check() -> str:
