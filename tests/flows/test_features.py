@@ -202,31 +202,31 @@ def test_all_branches_in_one_flow(store: FeatureStore, runtime: Runtime) -> None
     for _ in range(3):
         run_main(all_branches(runtime, declared, drain=True))
     assert read(store, "c0", "c1", "c2") == [(10, 25_000_000)] * 3
-    assert runtime.archive.scan("purchase_events", ["event_id"]).read_all().num_rows == 30
+    assert runtime.archive.scan("purchase_events", ["event_id"]).num_rows == 30
 
 
 def test_killed_processes_lose_and_double_nothing(tmp_path: Path, store: FeatureStore, runtime: Runtime) -> None:
-    """The real process, killed twice in the middle of its work."""
+    """The real process, killed in the middle of its work."""
     total, people = 12_000, 50
     rng = random.Random(1)
     events = [order(n, f"c{rng.randrange(people)}") for n in range(total)]
     environment = {**os.environ, "RAPPORT_ROOT": str(tmp_path), "RAPPORT_REDIS_URL": runtime.settings.redis_url}
     published = 0
-    for life in range(3):
+    for life in range(2):
         process = subprocess.Popen(
             [sys.executable, "-m", "bytewax.run", "flows.all:flow"],
             cwd=ROOT,
             env=environment,
             stderr=subprocess.DEVNULL,
         )
-        share = total * (life + 1) // 3
+        share = total * (life + 1) // 2
         runtime.bus.publish(events[published:share])
         published = share
-        wanted = share if life == 2 else published - total // 6
-        deadline = time.monotonic() + 60
+        wanted = share if life else total // 4
+        deadline = time.monotonic() + 90
         while _in_rows(store, people) < wanted and time.monotonic() < deadline:
             time.sleep(0.01)
-        process.send_signal(signal.SIGTERM if life == 2 else signal.SIGKILL)
+        process.send_signal(signal.SIGTERM if life else signal.SIGKILL)
         process.wait(20)
     expected = [sum(message.key == f"c{n}" for message in events) for n in range(people)]
     assert [row[0] for row in read(store, *(f"c{n}" for n in range(people)))] == expected

@@ -67,7 +67,7 @@ def service_projections(store: FeatureStore, name: str) -> list[tuple[Any, tuple
         ) from None
     views = {view.name: view for view in (*store.list_feature_views(), *store.list_stream_feature_views())}
     return [
-        (views[projection.name], tuple(field.name for field in projection.features))
+        (views[projection.name], tuple(field.name for field in projection.features if field.name != JOIN_KEY))
         for projection in service.feature_view_projections
     ]
 
@@ -94,7 +94,8 @@ def check_windowed(view: Any) -> None:
             f"takes aggregations only: {', '.join(FUNCTIONS)}"
         )
     _check_key(view)
-    types = {field.name: field.dtype for field in view.features}
+    # Feast lists the join key among the features of a stream view that it has read back from the registry.
+    types = {field.name: field.dtype for field in view.features if field.name != JOIN_KEY}
     for aggregation in declared.aggregations:
         kind = result_kind(aggregation.function, declared.kinds.get(aggregation.column))
         wanted = _RESULT_TYPES[kind]
