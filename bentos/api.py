@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,8 +20,10 @@ from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
 from bentos.refusal import Refusal
-from bentos.runtime import Runtime
 from bentos.schemas import FeedbackRequest, PersonalizeRequest
+
+if TYPE_CHECKING:
+    from bentos.runtime import Runtime
 
 __all__ = ["Api", "json_answer"]
 
@@ -37,7 +39,6 @@ _encoder = msgspec.json.Encoder()
 _personalize = msgspec.json.Decoder(PersonalizeRequest)
 _feedback = msgspec.json.Decoder(FeedbackRequest)
 Handler = Callable[[Request], Awaitable[Response]]
-T = TypeVar("T")
 
 
 def json_answer(value: object, status: int = 200) -> Response:

@@ -17,6 +17,7 @@ _WINDOW = re.compile(r"_(\d+)([smhd])(?=_|$)")
 _UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _LEAST = 0.01
 _SINCE = re.compile(r"^since_(?P<what>.+)_s$")
+_UNIT = re.compile(r"_(s|micros)(?=_|$)")
 _SHARE = re.compile(r"(^|_)share(_|$)")
 _RENAMED = {
     "recency_s": "time since the last order",
@@ -63,7 +64,7 @@ def phrase_of(name: str) -> str:
     since = _SINCE.match(bare)
     if since:
         return f"time since the last {since['what'].replace('_', ' ')}"
-    words = bare.removesuffix("_s").replace("_micros", "").replace("_", " ")
+    words = _UNIT.sub("", bare).replace("_", " ")
     for ending, prefix in ((" mean", "mean "), (" max", "highest "), (" min", "lowest "), (" last", "last ")):
         if words.endswith(ending):
             words = prefix + words.removesuffix(ending)

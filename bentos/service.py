@@ -12,7 +12,6 @@ import bentoml
 
 from bentos.api import Api
 from bentos.probes import Probes
-from bentos.runtime import Runtime
 from rapport.settings import disable_telemetry, load_settings
 
 __all__ = ["Personalization"]
@@ -41,6 +40,9 @@ class _Personalization:
 
     @bentoml.on_startup
     async def begin(self) -> None:
+        # BentoML imports this module in two processes, and only one of them serves
+        from bentos.runtime import Runtime
+
         runtime = Runtime(load_settings())
         await runtime.start()
         _api.runtime = runtime

@@ -12,27 +12,28 @@ from serving_world import DAY_US, HOUR_US, MINUTE_US, Models, Project, Served, n
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("serving"))
     project.apply()
-    _fill(project)
     yield project
     project.redis.stop()
 
 
 @pytest.fixture(scope="session")
-def built_models(project: Project) -> Models:
+def served(project: Project) -> Iterator[Served]:
+    """The service over features of a few customers; it starts while those are written."""
+    served = Served(project)
+    _fill(project)
+    served.wait_ready()
+    yield served
+    assert served.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def built_models(project: Project, served: Served) -> Models:
     models = Models(project.data / "models")
     for name in ("purchase_propensity", "escalation_risk"):
         models.build(name, "1", seed=1)
         models.build(name, "2", seed=2)
     models.build_segments("1")
     return models
-
-
-@pytest.fixture(scope="session")
-def served(project: Project, built_models: Models) -> Iterator[Served]:
-    served = Served(project)
-    served.wait_ready()
-    yield served
-    assert served.stop() == 0
 
 
 @pytest.fixture

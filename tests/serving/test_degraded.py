@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 
 import httpx
-import pytest
 from loading import Load
 from serving_world import Models, Project, Served
 
+from bentos.api import Api
+from bentos.runtime import Runtime
 from rapport.models import Pointer, sha256_of, write_pointer
+from rapport.settings import Settings, load_settings
 
 FIRST_WAITS_S = 0.6
 """A request that met the freeze waits for the deadline of 60 ms; the rest is for a machine that does much else."""
@@ -123,21 +127,27 @@ def test_a_load_through_a_change_of_champion(served: Served, models: Models) -> 
     assert set(served_by) == {"1", "2"}
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, project: Project) -> Served:
-    """A service whose Redis has never been there."""
-    served = Served(project, {"RAPPORT_DATA_DIR": str(tmp_path_factory.mktemp("alone"))})
-    served.wait_ready()
-    yield served
-    served.stop()
+def test_a_service_that_never_saw_a_store_answers(project: Project, tmp_path: Path) -> None:
+    settings = load_settings({"RAPPORT_DATA_DIR": str(tmp_path)}, root=project.root)
+    asyncio.run(_without_a_store(settings))
 
 
-def test_a_service_that_never_saw_a_store_answers(alone: Served) -> None:
-    decision = alone.decide("ann", message="Hello")
-    assert "features_unavailable" in decision["degraded"]
-    assert decision["template"]["text"]
-    health = alone.health()
-    assert health["ready"] and health["status"] == "degraded" and not health["redis"]
-    assert any("rapport up" in problem for problem in health["problems"])
-    assert alone.http.post("/feedback", json={"customer_id": "a", "csat": 1}).status_code == 503
-    assert isinstance(alone.http.get("/metrics"), httpx.Response)
+async def _without_a_store(settings: Settings) -> None:
+    api, runtime = Api(), Runtime(settings)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://rapport") as http:
+        early = await http.post("/personalize", json={"customer_id": "ann"})
+        assert early.status_code == 503 and early.json()["error"]["reason"] == "starting"
+        await runtime.start()
+        api.runtime = runtime
+        at_once = await http.post("/personalize", json={"customer_id": "ann", "session_data": {"message": "Hello"}})
+        while not runtime.health().ready:
+            await asyncio.sleep(0.05)
+        later = await http.post("/personalize", json={"customer_id": "ann"})
+        feedback = await http.post("/feedback", json={"customer_id": "ann", "csat": 1})
+    health = runtime.health()
+    await runtime.stop()
+    for decision in (at_once.json(), later.json()):
+        assert "features_unavailable" in decision["degraded"] and decision["template"]["text"]
+    assert feedback.status_code == 503
+    assert health.status == "degraded" and not health.redis
+    assert any("rapport up" in problem for problem in health.problems)
