@@ -1,6 +1,6 @@
 """Drift reports made in a process of their own: Evidently is slow to import, large, and can be killed there.
 
-python -m monitoring.child      a Request on standard input, one Reply per model and line on standard output
+python -m monitoring.child REQUEST      REQUEST is a Request as JSON; one Reply per model and line on its output
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO
@@ -99,13 +100,13 @@ def reports(settings: Settings, request: Request, stopped: Callable[[], bool] = 
     Raises:
         ServiceError: the process failed, took longer than TIMEOUT_S, or was stopped.
     """
-    command = [sys.executable, "-m", "monitoring.child"]
-    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "monitoring.child", msgspec.json.encode(request).decode()]
+    pipe, none = subprocess.PIPE, subprocess.DEVNULL
     with subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(settings), cwd=settings.root
+        command, stdin=none, stdout=pipe, stderr=pipe, env=_environment(settings), cwd=settings.root
     ) as process:
         try:
-            output, said = _communicate(process, msgspec.json.encode(request), stopped)
+            output, said = _communicate(process, stopped)
         finally:
             process.kill()
     if process.returncode != 0:
@@ -114,14 +115,11 @@ def reports(settings: Settings, request: Request, stopped: Callable[[], bool] = 
     return [msgspec.json.decode(line, type=Reply) for line in output.splitlines()]
 
 
-def _communicate(process: subprocess.Popen[bytes], given: bytes, stopped: Callable[[], bool]) -> tuple[bytes, bytes]:
+def _communicate(process: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> tuple[bytes, bytes]:
     deadline = time.monotonic() + TIMEOUT_S
-    text: bytes | None = given
     while True:
-        try:
-            return process.communicate(text, timeout=_POLL_S)
-        except subprocess.TimeoutExpired:
-            text = None
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=_POLL_S)
         if stopped():
             raise ServiceError("the drift report was stopped")
         if time.monotonic() > deadline:
@@ -150,8 +148,7 @@ def _replies(settings: Settings, request: Request) -> Iterator[Reply]:
             yield Reply(model, error="ServiceError", message=f"{type(error).__name__} at {where}: {error}")
 
 
-def _serve(given: IO[bytes], answers: IO[bytes]) -> None:
-    request = msgspec.json.decode(given.read(), type=Request)
+def _serve(request: Request, answers: IO[bytes]) -> None:
     for reply in _replies(load_settings(), request):
         answers.write(msgspec.json.encode(reply) + b"\n")
         answers.flush()
@@ -163,7 +160,7 @@ def main() -> None:
     os.nice(10)
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
-        _serve(sys.stdin.buffer, answers)
+        _serve(msgspec.json.decode(sys.argv[1], type=Request), answers)
 
 
 if __name__ == "__main__":

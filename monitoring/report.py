@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KEPT_PAGES", "PSI_THRESHOLD", "compare", "make_report"]
 
-PSI_THRESHOLD = 0.2
-"""From here a column counts as drifted: the usual mark of a significant change of a population stability index."""
+PSI_THRESHOLD = 0.1
+"""From here a column counts as drifted: the usual mark of a change worth looking at, half a standard deviation or less.
+benchmarks/drift_alarms.py measures what it finds and how often it is wrong."""
 KEPT_PAGES = 50
 """Newest HTML pages that a model keeps, four megabytes each; the JSON files stay."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_DECISIONS", "SAMPLED", "Subject", "champions", "read_subject"]
 
-MIN_DECISIONS = 100
+MIN_DECISIONS = 200
 """Fewer say nothing: with 100 rows in a dozen bins, chance alone makes an index of 0.1."""
 READ_AT_MOST = 20_000
 SAMPLED = 5_000

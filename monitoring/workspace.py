@@ -77,5 +77,5 @@ def _panels() -> list[DashboardPanelPlot]:
         line_plot_panel("Score drift", [psi], "population stability index of the model's score", size="half"),
         line_plot_panel("Mean score", [mean], "of the decisions compared", size="half"),
         line_plot_panel("Decisions compared", [rows], "rows of each report"),
-        line_plot_panel("Drift of every feature", [every], "population stability index; drifted from 0.2"),
+        line_plot_panel("Drift of every feature", [every], "population stability index; drifted from 0.1"),
     ]

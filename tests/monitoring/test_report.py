@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from watched_world import FEATURES, MODEL, START_US, Watched, features, make_world
 
+from bentos.metrics import Metrics, render
 from monitoring.align import align
 from monitoring.child import Request, drift, reports
 from monitoring.metrics import METRICS_FILE
@@ -55,6 +57,18 @@ def test_files_hold_the_report(watched: Watched) -> None:
     assert len(document["evidently"]["metrics"]) >= len(FEATURES)
 
 
+def test_the_index_is_the_textbooks(watched: Watched) -> None:
+    document = json.loads(Path(watched.told(MODEL)[0].report).with_suffix(".json").read_text())
+    subject = read_subject(watched.world.settings, MODEL)
+    aligned = align(subject.reference, subject.current, FEATURES)
+    for column in [*document["summary"]["columns"], document["summary"]["score"]]:
+        before, now = (
+            frame[column["name"]].value_counts(normalize=True) for frame in (aligned.reference, aligned.current)
+        )
+        before, now = before.align(now, fill_value=0.0001)
+        assert column["psi"] == pytest.approx(float(((before - now) * np.log(before / now)).sum()), abs=1e-9)
+
+
 def test_figures_are_there_for_prometheus(watched: Watched) -> None:
     text = (watched.folder / METRICS_FILE).read_text()
     assert f'rapport_drift_share{{model="{MODEL}"}} 0.8' in text
@@ -93,21 +107,21 @@ def test_too_few_decisions_says_how_many_are_needed(tmp_path: Path) -> None:
 def test_only_the_champions_own_decisions_with_inputs_count(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     world.champion(version="2")
-    world.decide(120, version="2", degraded=("policy_unavailable", "no_inputs:other"))
+    world.decide(220, version="2", degraded=("policy_unavailable", "no_inputs:other"))
     world.decide(50, version="1")
     for code in ("unknown_customer", "features_stale", f"no_inputs:{MODEL}"):
         world.decide(30, version="2", degraded=(code,))
     subject = read_subject(world.settings, MODEL)
-    assert (subject.rows, subject.excluded) == (120, 140)
+    assert (subject.rows, subject.excluded) == (220, 140)
 
 
 def test_the_window_ends_at_the_newest_decision(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     world.champion()
     world.decide(200, at_us=START_US)
-    world.decide(150, at_us=START_US + 2 * DAY_US)
-    assert read_subject(world.settings, MODEL).rows == 150
-    assert read_subject(world.settings, MODEL, since_us=START_US).rows == 350
+    world.decide(250, at_us=START_US + 2 * DAY_US)
+    assert read_subject(world.settings, MODEL).rows == 250
+    assert read_subject(world.settings, MODEL, since_us=START_US).rows == 450
     old = read_subject(world.settings, MODEL, since_us=START_US, until_us=START_US + DAY_US)
     assert (old.rows, old.since_us, old.until_us) == (200, START_US, START_US + 199_000_000)
 
@@ -144,3 +158,12 @@ def test_a_segmentation_has_no_score_to_watch(tmp_path: Path) -> None:
     world.champion()
     world.champion("segments", kind="segments")
     assert champions(world.settings) == [MODEL]
+
+
+def test_the_service_shows_the_figures_beside_its_own(watched: Watched) -> None:
+    text = render(Metrics(), watched.folder / METRICS_FILE).decode()
+    assert "rapport_drift_share" in text
+    assert "rapport_decisions_total" in text
+    names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(names) == len(set(names)), "Prometheus refuses a family that is declared twice"
+    assert b"rapport_drift" not in render(Metrics(), watched.folder / "absent.prom")
