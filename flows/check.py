@@ -16,6 +16,7 @@ from rapport.events.derive import Row, row_of
 __all__ = ["CHECKED_SUFFIX", "Checked", "Claim", "check"]
 
 CHECKED_SUFFIX = ".checked"
+_ACCEPTED = "accepted"
 
 Claim: TypeAlias = Callable[[str, Sequence[str], Sequence[str]], list[bool]]
 """(topic, event ids, the place of each) to whether the id belongs to that place: False for an id that another place
@@ -45,18 +46,26 @@ def check(batch: RecordBatch, world_us: Callable[[int], int], claim: Claim) -> C
     results = [_row(batch, i, world_us) for i in range(len(batch))]
     results = _without_repeats(batch, results, claim)
     outputs: list[Message] = []
-    counts: Counter[str] = Counter()
+    fates: list[str] = []
+    checked_topic = batch.topic + CHECKED_SUFFIX
     for i, (result, origin) in enumerate(zip(results, batch.origins, strict=True)):
         if isinstance(result, EventError):
             outputs.append(letter_message(batch, i, result))
-            name, of_origin = f"dead:{result.reason}", f"dead:{result.reason}"
+            fates.append(result.reason)
         else:
-            outputs.append(Message(batch.topic + CHECKED_SUFFIX, str(result[1]), encode_row(result), origin))
-            name, of_origin = f"accepted:{batch.topic}", "accepted"
-        counts[name] += 1
+            outputs.append(Message(checked_topic, str(result[1]), encode_row(result), origin))
+            fates.append(_ACCEPTED)
+    return Checked(outputs, _counts(batch, fates))
+
+
+def _counts(batch: RecordBatch, fates: list[str]) -> dict[str, int]:
+    """What to add to the counters; a fate is _ACCEPTED or the reason of a refusal."""
+    counts: Counter[str] = Counter()
+    for (fate, origin), n in Counter(zip(fates, batch.origins, strict=True)).items():
+        counts[f"accepted:{batch.topic}" if fate == _ACCEPTED else f"dead:{fate}"] += n
         if origin:
-            counts[f"origin:{origin}:{of_origin}"] += 1
-    return Checked(outputs, dict(counts))
+            counts[f"origin:{origin}:" + (_ACCEPTED if fate == _ACCEPTED else f"dead:{fate}")] += n
+    return dict(counts)
 
 
 def _row(batch: RecordBatch, i: int, world_us: Callable[[int], int]) -> Row | EventError:

@@ -14,6 +14,7 @@ import msgspec
 
 __all__ = ["WORLD_CLOCK_KEY", "Clock", "SystemClock", "WorldClock", "from_us", "to_us"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WORLD_CLOCK_KEY = "rapport:clock"
 """Redis key of the world clock's JSON; absent: the system's time."""
 
@@ -48,7 +49,7 @@ def to_us(moment: datetime) -> int:
     """Microseconds since 1970 of an aware datetime, exact."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone; times are UTC and aware")
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 

@@ -27,7 +27,8 @@ _PREFIX = "rapport:bus"
 _POSITIONS = f"{_PREFIX}:positions"
 _COUNTS = f"{_PREFIX}:counts"
 _PARTITIONS = f"{_PREFIX}:partitions"
-_CHUNK = 5_000
+_CHUNK = 4 * 5_000
+"""Values of one call: 5,000 records."""
 _COUNT_STEP = 5_000
 _NO_LIMIT = 1 << 53
 
@@ -75,13 +76,12 @@ class RedisStreamsBus:
         return self._partitions
 
     def publish(self, messages: Sequence[Message]) -> None:
-        streams, totals = self._streams(messages)
-        for at in range(0, len(messages), _CHUNK):
+        streams, totals, records = self._routed(messages)
+        for at in range(0, len(records), _CHUNK):
             # The first chunk answers for all of them, so that a refused call has published nothing.
             limit, room = (self._max_length, totals) if at == 0 else (_NO_LIMIT, [0] * len(streams))
-            records = self._records(messages[at : at + _CHUNK], streams)
             with self._reached():
-                answer = self._publish(keys=streams, args=[limit, *room, *records])
+                answer = self._publish(keys=streams, args=[limit, *room, *records[at : at + _CHUNK]])
             self._check_full(answer, streams)
         self._shared.forget()
 
@@ -104,10 +104,9 @@ class RedisStreamsBus:
         outputs: Sequence[Message] = (),
         counts: Mapping[str, int] | None = None,
     ) -> None:
-        streams, totals = self._streams(outputs)
+        streams, totals, records = self._routed(outputs)
         amounts: list[Any] = list(chain.from_iterable((counts or {}).items()))
         head = [_field(group, topic, partition), to_id(expected), to_id(position), len(amounts) // 2, *amounts]
-        records = self._records(outputs, streams)
         with self._reached():
             answer = self._commit(
                 keys=[_POSITIONS, _COUNTS, *streams], args=[*head, self._max_length, *totals, *records]
@@ -170,21 +169,16 @@ class RedisStreamsBus:
                 if step < _COUNT_STEP:
                     return max(int(self._redis.xlen(stream)) - behind, ahead)
 
-    def _streams(self, messages: Sequence[Message]) -> tuple[list[str], list[int]]:
-        """The streams that messages go to, and how many go to each."""
-        totals = Counter(self._stream_of(message) for message in messages)
-        return list(totals), list(totals.values())
-
-    def _stream_of(self, message: Message) -> str:
-        return self.stream(message.topic, partition_of(message.key, self._partitions))
-
-    def _records(self, messages: Sequence[Message], streams: list[str]) -> list[Any]:
-        index = {stream: i for i, stream in enumerate(streams, 1)}
-        encoded = (
-            (index[self._stream_of(m)], m.key.encode("utf-8", "replace"), m.value, m.origin.encode("utf-8", "replace"))
-            for m in messages
-        )
-        return list(chain.from_iterable(encoded))
+    def _routed(self, messages: Sequence[Message]) -> tuple[list[str], list[int], list[Any]]:
+        """The streams that messages go to, how many go to each, and the records as the scripts take them."""
+        indexes: dict[tuple[str, int], int] = {}
+        totals: Counter[int] = Counter()
+        records: list[Any] = []
+        for topic, key, value, origin in messages:
+            index = indexes.setdefault((topic, partition_of(key, self._partitions)), len(indexes) + 1)
+            totals[index] += 1
+            records += (index, key.encode("utf-8", "replace"), value, origin.encode("utf-8", "replace"))
+        return [self.stream(*place) for place in indexes], [totals[index] for index in indexes.values()], records
 
     def _check_full(self, answer: list[Any], streams: list[str]) -> None:
         if answer[0] == b"full":

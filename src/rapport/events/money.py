@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
 from rapport.errors import EventError
 
 __all__ = ["MAX_MICROS", "micros"]
 
 MAX_MICROS = 2**63 - 1
-_DECIMALS = 6
-_LARGEST_EXPONENT = 12
-"""Of the first digit of 9,223,372,036,854.775807."""
+
+_MILLION = Decimal(1_000_000)
+_LARGEST = Decimal("9223372036854.775807")
+_EXACT = Context(prec=28, traps=[Inexact, InvalidOperation, Overflow])
+"""Multiplies exactly, or raises."""
 
 
 def micros(value: Decimal, field: str) -> int:
@@ -24,16 +26,20 @@ def micros(value: Decimal, field: str) -> int:
         raise _refused(field, value, "is not a finite number")
     if value < 0:
         raise _refused(field, value, "is negative; amounts are positive, and `action` says which way the money goes")
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_DECIMALS:
-        raise _refused(field, value, f"has more than {_DECIMALS} decimals; round it, or send it as text")
-    if value and value.adjusted() > _LARGEST_EXPONENT:
+    if value > _LARGEST:
         raise _refused(field, value, "is too large: below 9 million million is allowed")
-    # At most 19 digits here, which Decimal's context holds exactly.
-    amount = int(value * 1_000_000)
-    if amount > MAX_MICROS:
-        raise _refused(field, value, "is too large: below 9 million million is allowed")
-    return amount
+    try:
+        amount = _EXACT.multiply(value, _MILLION)
+        whole = int(amount)
+    except DecimalException:
+        raise _too_fine(field, value) from None
+    if whole != amount:
+        raise _too_fine(field, value)
+    return whole
+
+
+def _too_fine(field: str, value: Decimal) -> EventError:
+    return _refused(field, value, "has more than 6 decimals; round it, or send it as text")
 
 
 def _refused(field: str, value: Decimal, why: str) -> EventError:
