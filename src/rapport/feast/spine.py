@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
+from rapport.archive.sql import connect
 from rapport.errors import ArchiveError
 
 __all__ = ["Spine", "spine_of"]
@@ -86,7 +87,7 @@ def spine_of(entity_df: pd.DataFrame | str | None) -> Spine:
 
 
 def _query(sql: str) -> pd.DataFrame:
-    with duckdb.connect(config={"enable_progress_bar": False}) as connection:
+    with connect() as connection:
         try:
             frame: pd.DataFrame = connection.sql(sql).df()
             return frame

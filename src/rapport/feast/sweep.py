@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rapport.archive.sql import identifier
+from rapport.archive.sql import connect, identifier
 from rapport.errors import ArchiveError
 from rapport.feast.arrow import ARROW_TYPES, to_array, to_column
 from rapport.windows import Events, Kind, Plan, Values, history
@@ -173,4 +173,4 @@ def _table(values: Values) -> pa.Table:
 
 def _connected() -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / "rapport-duckdb"
-    return duckdb.connect(config={"temp_directory": str(spill), "enable_progress_bar": False})
+    return connect(temp_directory=str(spill))
