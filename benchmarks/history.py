@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from rapport.archive import Archive, arrow_schema
-from rapport.archive.sql import relation
+from rapport.archive.sql import connect, relation
 from rapport.bus.protocol import Position
 from rapport.events.columns import COLUMNS
 from rapport.feast.sweep import EventSource, sweep
@@ -96,7 +95,7 @@ def by_joins(task: Task) -> pa.Table:
     codes, as_of = spine_of(task.customers, task.spine)
     spine = pa.table({"row": np.arange(task.spine), "who": [f"c{i}" for i in codes], "as_of": as_of})
     source = Archive(Path(task.archive)).sql_source(TOPIC)
-    with duckdb.connect(config={"enable_progress_bar": False}) as connection:
+    with connect() as connection:
         connection.register("spine", spine)
         events = f"SELECT customer_id, epoch_us(event_time) AS t, amount_micros AS x FROM {source}"
         connection.execute(f"CREATE TEMP TABLE events AS {events}")

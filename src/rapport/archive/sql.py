@@ -1,14 +1,15 @@
-"""SQL text that lets DuckDB read Parquet files as a relation with exactly the columns that are expected."""
+"""DuckDB over Parquet files: quiet connections, and SQL text with exactly the columns that are expected."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import duckdb
 import pyarrow as pa
 
 from rapport.archive.table import Snapshot
 
-__all__ = ["identifier", "literal", "read_parquet", "relation"]
+__all__ = ["connect", "identifier", "literal", "read_parquet", "relation"]
 
 _TYPES = {
     pa.int64(): "BIGINT",
@@ -17,6 +18,13 @@ _TYPES = {
     pa.bool_(): "BOOLEAN",
     pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
 }
+
+
+def connect(**settings: str) -> duckdb.DuckDBPyConnection:
+    """A connection of its own to no database, with settings of DuckDB; it draws no progress bar."""
+    connection = duckdb.connect(config=settings)
+    connection.execute("SET enable_progress_bar = false")  # which is refused among the settings
+    return connection
 
 
 def identifier(name: str) -> str:
