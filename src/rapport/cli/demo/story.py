@@ -90,8 +90,10 @@ class Story:
 
     def _begin(self) -> None:
         from rapport.supervisor import Wanted, up
+        from rapport.supervisor.control import as_environment
 
         self._screen.chapter(f"Rapport, in {self._world.title}")
+        os.environ.update(as_environment(self._settings))  # Feast's stores read their settings from there
         folder = self._settings.data_dir
         self._empty()
         self._screen.say(f"its data is in {folder}, emptied just now; Redis, flows and service are starting")
@@ -316,12 +318,9 @@ class Story:
 
     def _command(self, *arguments: str, refusal_is_fine: bool = False) -> dict[str, Any]:
         """Run a command of Rapport in a process of its own, as a person would; its JSON."""
-        from rapport.supervisor.control import as_environment
-
         done = subprocess.run(
             [sys.executable, "-m", "rapport.cli", *arguments, "--json"],
             cwd=self._settings.root,
-            env={**os.environ, **as_environment(self._settings)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
