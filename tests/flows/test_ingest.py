@@ -14,6 +14,7 @@ from bytewax.testing import cluster_main, run_main
 from conftest import MakeRuntime, run_ingest
 from given import checked, feedback, letters, message, values
 
+from flows.archive import archive
 from flows.ingest import GROUP, ingest
 from flows.runtime import Runtime, make_runtime
 from flows.seen import SeenEvents
@@ -152,6 +153,22 @@ def test_redis_gone_for_a_while(tmp_path: Path) -> None:
     assert ids == [f"{run}{i}" for run in "ab" for i in range(5_000)]
     assert runtime.bus.counts() == {"accepted:feedback": 10_000}
     server.stop()
+
+
+def test_asked_to_end_while_redis_is_gone(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path / "redis")
+    runtime = make_runtime(load_settings({"RAPPORT_REDIS_URL": server.start()}, root=tmp_path))
+    flow = Dataflow("all")
+    ingest(flow, runtime)
+    archive(flow, runtime)
+    thread = threading.Thread(target=run_main, args=[flow])
+    thread.start()
+    runtime.bus.publish([message(f"e{i}") for i in range(1_000)])
+    server.stop()
+    time.sleep(0.2)
+    runtime.stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("topic", TOPICS)
