@@ -52,7 +52,7 @@ def _read(place: World, reader: OnlineReader, stock: FeatureStore, count: int, t
     floor = spread(
         "bare HMGET of the same bytes",
         "ms",
-        latencies_ms(lambda: read_hashes(place.client, keys, reader._fields, "measuring"), times=times),
+        latencies_ms(lambda: read_hashes(place.client, keys, reader._assembly.fields, "measuring"), times=times),
     )
     ours = spread(f"reader, {many}", "ms", latencies_ms(lambda: reader.read(people, NOW_US), times=times))
     over = spread(f"reader, asyncio, {many}", "ms", asyncio.run(_async_ms(reader, people, times)))

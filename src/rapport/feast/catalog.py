@@ -14,7 +14,7 @@ from rapport.errors import DeclarationError
 from rapport.feast.declare import is_windowed, topic_of, view_of
 from rapport.online.keys import JOIN_KEY
 from rapport.online.plain import PlainView
-from rapport.online.reader import WindowedView
+from rapport.online.views import WindowedView
 from rapport.settings import Settings
 from rapport.windows import FUNCTIONS, Kind, Plan, compile_view, result_kind
 

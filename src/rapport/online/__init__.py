@@ -3,9 +3,10 @@
 from rapport.online.connect import WRITE_TIMEOUT_S, connect, connect_async
 from rapport.online.deletion import delete_customer
 from rapport.online.plain import PlainView
-from rapport.online.reader import OnlineReader, WindowedView
+from rapport.online.reader import OnlineReader
 from rapport.online.rows import EXPIRED, MISSING, PRESENT, FeatureRows, FeatureValue
 from rapport.online.service import reader_for
+from rapport.online.views import WindowedView
 from rapport.online.warmup import warm_up
 from rapport.online.writer import ApplyReport, OnlineWriter
 
