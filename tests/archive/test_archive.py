@@ -59,6 +59,7 @@ def test_a_batch_without_rows_moves_the_position(archive: Archive) -> None:
     assert archive.append(CLICKS, rows(CLICKS, []), writer="w", position=Position(1 << 50, (1 << 62) + 1))
     assert archive.position(CLICKS, "w") == Position(1 << 50, (1 << 62) + 1)
     assert archive.scan(CLICKS).num_rows == 0
+    assert archive.delete_customer("c1") == 0
     assert duckdb.sql(f"FROM {archive.sql_source(CLICKS)}").fetchall() == []
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from rapport.archive.table import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["connect", "identifier", "literal", "read_parquet", "relation"]
 
@@ -22,6 +25,8 @@ _TYPES = {
 
 def connect(**settings: str) -> duckdb.DuckDBPyConnection:
     """A connection of its own to no database, with settings of DuckDB; it draws no progress bar."""
+    import duckdb
+
     connection = duckdb.connect(config=settings)
     connection.execute("SET enable_progress_bar = false")  # which is refused among the settings
     return connection

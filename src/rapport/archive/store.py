@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from rapport.archive.files import delete_rows
 from rapport.archive.locks import exclusive
@@ -94,6 +94,8 @@ class Archive:
         unknown = [name for name in wanted if name not in schema.names]
         if unknown:
             raise ArchiveError(f"topic {topic!r} has no columns {unknown}; it has {', '.join(schema.names)}")
+        import pyarrow.dataset as ds  # imports pandas, which a writer has no use for
+
         with self.snapshot(topic) as snapshot:
             files = ds.dataset([str(path) for path in snapshot.files], schema=schema, format="parquet")
             return files.to_table(columns=wanted, filter=_between(since_us, until_us))
@@ -129,8 +131,8 @@ class Archive:
         return TopicTable(self.folder / topic, self.locks, arrow_schema(topic))
 
 
-def _between(since_us: int | None, until_us: int | None) -> ds.Expression | None:
-    time = ds.field("event_time")
+def _between(since_us: int | None, until_us: int | None) -> pc.Expression | None:
+    time = pc.field("event_time")
     since = None if since_us is None else time >= pa.scalar(since_us, TIMESTAMP)
     until = None if until_us is None else time < pa.scalar(until_us, TIMESTAMP)
     if since is None or until is None:
