@@ -11,7 +11,7 @@ from rapport.simulate.talking import Talk, Talking
 __all__ = ["Care"]
 
 _WORRY = 6.0
-"""Contacts are proposed at this multiple of the ordinary rate; a crisis of 1 takes them all."""
+"""Contacts are proposed at this multiple of the ordinary rate, so that a crisis can take more of them at once."""
 _QUIET_TOPICS: tuple[Topic, ...] = ("product_question", "order_status", "return_request")
 
 
@@ -39,19 +39,24 @@ class Care:
         self._stage.agenda.note(now_us + delay, self._trouble, customer, topic, severity, order_id, product)
 
     def contact(self, now_us: int, customer: Customer) -> None:
-        """An occasion to ask something; in a crisis more are taken, and more of them are about deliveries."""
+        """An occasion to ask something. Few are taken; in a crisis, more are, by those who wait for an order."""
         self._next_contact(customer, now_us)
         random, shift = customer.random, self._stage.shift
-        if customer.talking or random.random() >= (1 + (_WORRY - 1) * shift) / _WORRY:
+        if customer.talking:
             return
+        if random.random() < 1 / _WORRY:
+            self._ask(now_us, customer)
+        elif random.random() < shift and customer.problem is None and customer.last_product is not None:
+            severity = min(1.0, random.betavariate(2.5, 2.0) + 0.2)
+            self._notice(now_us, customer, "late_delivery", severity, customer.last_order_id, customer.last_product)
+            self._tell(now_us, customer)
+
+    def _ask(self, now_us: int, customer: Customer) -> None:
         if customer.problem is not None:
             self._tell(now_us, customer)
-        elif customer.last_product is not None and random.random() < 0.75 * shift:
-            product, severity = customer.last_product, min(1.0, random.betavariate(2.5, 2.0) + 0.2)
-            self._trouble(now_us, customer, "late_delivery", severity, customer.last_order_id, product)
-        else:
-            topic = random.choice(_QUIET_TOPICS) if customer.last_order_id else "product_question"
-            self._talking.begin(now_us, customer, topic, None)
+            return
+        topic = customer.random.choice(_QUIET_TOPICS) if customer.last_order_id else "product_question"
+        self._talking.begin(now_us, customer, topic, None)
 
     def _trouble(
         self, now_us: int, customer: Customer, topic: Topic, severity: float, order_id: str, product: Product
@@ -59,12 +64,19 @@ class Care:
         """A problem is noticed; most are told, the patient keep quiet about small ones."""
         if customer.problem is not None:
             return
-        customer.problem = Problem(topic, severity, order_id, product, now_us)
-        customer.change_mood(now_us, -0.15 - 0.3 * severity)
+        self._notice(now_us, customer, topic, severity, order_id, product)
         random, persona = customer.random, customer.persona
         if random.random() < 0.5 + 0.4 * severity - 0.25 * persona.patience + 0.15:
-            self._stage.agenda.note(now_us + random.expovariate(1 / 3) * HOUR_US, self._tell, customer)
-        self._stage.agenda.note(now_us + random.uniform(4, 15) * DAY_US, self._fade, customer, customer.problem)
+            soon = customer.awake(now_us + random.expovariate(1 / 3) * HOUR_US)
+            self._stage.agenda.note(soon, self._tell, customer)
+
+    def _notice(
+        self, now_us: int, customer: Customer, topic: Topic, severity: float, order_id: str, product: Product
+    ) -> None:
+        customer.problem = Problem(topic, severity, order_id, product, now_us)
+        customer.change_mood(now_us, -0.15 - 0.3 * severity)
+        until = now_us + customer.random.uniform(4, 15) * DAY_US
+        self._stage.agenda.note(until, self._fade, customer, customer.problem)
 
     def _tell(self, now_us: int, customer: Customer) -> None:
         if customer.problem is None or customer.talking:
@@ -81,7 +93,7 @@ class Care:
             self._stage.agenda.note(now_us + random.uniform(1, 25) * MINUTE_US, self._open_ticket, talk)
         elif problem is not None and customer.problem is problem and random.random() < 0.55 + 0.3 * problem.severity:
             wait = random.lognormvariate(2.3, 0.8) * HOUR_US * (0.5 + customer.persona.patience)
-            self._stage.agenda.note(now_us + wait, self._tell, customer)
+            self._stage.agenda.note(customer.awake(now_us + wait), self._tell, customer)
 
     def _open_ticket(self, now_us: int, talk: Talk) -> None:
         customer, problem, random = talk.customer, talk.problem, talk.customer.random
@@ -142,4 +154,5 @@ class Care:
 
     def _next_contact(self, customer: Customer, now_us: int) -> None:
         rate = customer.persona.talkative * _WORRY
-        self._stage.agenda.note(now_us + customer.random.expovariate(rate) * DAY_US, self.contact, customer)
+        at = customer.awake(now_us + customer.random.expovariate(rate) * DAY_US)
+        self._stage.agenda.note(at, self.contact, customer)

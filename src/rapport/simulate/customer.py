@@ -63,6 +63,11 @@ class Customer:
         self.mood = max(-1.0, min(1.0, self.mood_at(now_us) + by))
         self.mood_us = now_us
 
+    def awake(self, time_us: float) -> int:
+        """The time, or some hours later when it lies in the night."""
+        night_left_us = 6 * HOUR_US - int(time_us) % DAY_US
+        return int(time_us) + (night_left_us + self.random.randrange(4 * HOUR_US) if night_left_us > 0 else 0)
+
     def wishes(self, now_us: int) -> float:
         """Strength of the present wish, 0 to 1; 0 without one."""
         return self.wish.strength if self.wish is not None and now_us < self.wish.until_us else 0.0

@@ -16,7 +16,7 @@ def give_feedback(random: Random, frustration: float, *, solved: bool) -> dict[s
     extreme = frustration > 0.6 or (solved and frustration < 0.15)
     if random.random() >= (0.5 if extreme else 0.25):
         return None
-    felt = 3.6 + (0.9 if solved else -0.4) - 2.6 * frustration + random.gauss(0, 0.7)
+    felt = 3.8 + (0.8 if solved else -0.5) - 3.2 * frustration + random.gauss(0, 0.7)
     fields: dict[str, Any] = {"csat": max(1, min(5, round(felt)))}
     if random.random() < 0.6:
         fields["resolved"] = solved if random.random() < 0.95 else not solved

@@ -29,6 +29,8 @@ class Phrases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Lists of sentences to choose from."""
 
     topics: dict[Topic, dict[Temper, list[str]]]
+    openings: list[str]
+    calm_endings: list[str]
     again: list[str]
     annoyed_endings: list[str]
     angry_endings: list[str]

@@ -37,7 +37,8 @@ class Shopping:
         lasts = random.lognormvariate(log(7), 0.6) * DAY_US
         customer.wish = Wish(category, random.betavariate(2.5, 1.6), int(now_us + lasts))
         # The first visit of a wish comes soon, beside those that come anyway.
-        self._stage.agenda.note(now_us + random.expovariate(4.0) * DAY_US, self.visit, customer, False)
+        soon = customer.awake(now_us + random.expovariate(4.0) * DAY_US)
+        self._stage.agenda.note(soon, self.visit, customer, False)
         gap = random.expovariate(persona.habit.wishes * persona.energy)
         self._stage.agenda.note(now_us + lasts + gap * DAY_US, self.wish, customer)
 
@@ -47,8 +48,9 @@ class Shopping:
         if regular:
             self._next_visit(customer, now_us)
         elif random.random() < customer.wishes(now_us):
-            stage.agenda.note(now_us + random.expovariate(1.5) * DAY_US, self.visit, customer, False)
-        if random.random() < 0.45 * stage.shift * (1 - 0.5 * customer.wishes(now_us)):
+            again = customer.awake(now_us + random.expovariate(1.5) * DAY_US)
+            stage.agenda.note(again, self.visit, customer, False)
+        if random.random() < 0.7 * stage.shift * (1 - 0.3 * customer.wishes(now_us)):
             return
         session_id = stage.new_id("s", now_us)
         strength = customer.wishes(now_us)
@@ -85,13 +87,14 @@ class Shopping:
         strength, mood = customer.wishes(now_us), customer.mood_at(now_us)
         saving = sum(product.appeal for product, _ in customer.cart) / len(customer.cart)
         goes = 0.10 + 0.55 * strength * persona.resolve + 0.3 * persona.habit.price * saving + 0.15 * mood
-        if random.random() < max(0.02, goes) * (1 - 0.6 * stage.shift):
+        if random.random() < max(0.02, goes) * (1 - 0.75 * stage.shift):
             stage.emit("customer_clicks", customer, now_us, action="checkout", page="/checkout", session_id=session_id)
-            if random.random() < 0.55 + 0.3 * persona.resolve - 0.35 * stage.shift:
+            if random.random() < 0.55 + 0.3 * persona.resolve - 0.45 * stage.shift:
                 stage.agenda.note(now_us + random.randrange(20, 240) * SECOND_US, self._order, customer)
                 return
         if random.random() < 0.3 + 0.5 * strength:
-            stage.agenda.note(now_us + random.expovariate(1 / 20) * HOUR_US, self.visit, customer, False)
+            later = customer.awake(now_us + random.expovariate(1 / 20) * HOUR_US)
+            stage.agenda.note(later, self.visit, customer, False)
         elif random.random() < 0.4:
             customer.cart.clear()
 

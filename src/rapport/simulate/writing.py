@@ -34,6 +34,8 @@ def write_message(
         text = previous if random.random() < 0.6 else f"{random.choice(phrases.again)} {previous}"
     else:
         text = random.choice(phrases.topics[topic][temper]).format_map(slots)
+        if not previous and random.random() < 0.45 and not text.lower().startswith(("hi", "hello")):
+            text = f"{random.choice(phrases.openings)} {text}"
         text = _with_ending(random, text, temper)
     if temper == "angry" and random.random() < 0.25:
         text = text.upper()
@@ -47,6 +49,8 @@ def thanks(random: Random, typos: float) -> str:
 
 def _with_ending(random: Random, text: str, temper: Temper) -> str:
     phrases = load_phrases()
+    if temper == "calm" and random.random() < 0.3:
+        return f"{text} {random.choice(phrases.calm_endings)}"
     if temper == "annoyed" and random.random() < 0.4:
         return f"{text} {random.choice(phrases.annoyed_endings)}"
     if temper == "angry" and random.random() < 0.6:
