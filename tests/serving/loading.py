@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import httpx
 import msgspec
-from serving_world import Served
+
+from rapport.testing.served import Served
 
 __all__ = ["Load"]
 

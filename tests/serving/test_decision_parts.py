@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving_world import Models, Served, free_port, wait_for
 
 from bentos.freshness import STALLED_AFTER_S, Freshness
 from bentos.metrics import LATENCY_BUCKETS_S, Metrics, render
@@ -20,6 +19,8 @@ from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sen
 from rapport.decisions.situation import cart_abandoned
 from rapport.errors import BusUnavailable, RequestRefused, ServiceError
 from rapport.testing.bus import MemoryBus
+from rapport.testing.models import NoiseModels
+from rapport.testing.served import Served, free_port, wait_for
 
 
 def record(number: int) -> DecisionRecord:
@@ -154,7 +155,7 @@ def test_features_are_stale_when_events_wait_and_nobody_moves() -> None:
     assert not freshness.stale
 
 
-def test_the_client_speaks_to_the_service(served: Served, models: Models) -> None:
+def test_the_client_speaks_to_the_service(served: Served, models: NoiseModels) -> None:
     with Client(served.url, timeout_s=10) as client:
         decision = client.personalize("ann", message="Hello", locale="de")
         assert decision.model_versions["segments"] == "1"

@@ -6,7 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from serving_world import Project, Served, wait_for
+
+from rapport.testing.project import Project
+from rapport.testing.served import Served, wait_for
 
 JSON = {"Content-Type": "application/json"}
 CLICK = {"event_id": "c1", "customer_id": "ann", "event_time": "2026-01-01T00:00:00Z", "action": "view"}

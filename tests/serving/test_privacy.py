@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from serving_world import Models, Served
+from rapport.testing.models import NoiseModels
+from rapport.testing.served import Served
 
 CANARY, SAID = "canary-7f3a91", "my secret is zebra-51b2"
 
 
-def test_no_customer_and_no_message_in_the_log(served: Served, models: Models) -> None:
+def test_no_customer_and_no_message_in_the_log(served: Served, models: NoiseModels) -> None:
     served.decide(CANARY, message=SAID)
     for path in ("/personalize", "/events", "/feedback"):
         for body in (

@@ -1,7 +1,7 @@
 """The stable codes of `degraded`: what a decision had to do without.
 
 What is normal is not a degradation: a customer with no ticket ever, a window that has emptied. Codes with a name
-after a colon say which model.
+after a colon say which model, or which view.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CODES = MappingProxyType(
     {
         UNKNOWN_CUSTOMER: "No view has anything on this customer: no scores, no segment.",
         FEATURES_UNAVAILABLE: "The online store did not answer in time: no scores, no segment.",
-        FEATURES_CORRUPT: "The customer's stored row cannot be read: no scores, no segment.",
+        f"{FEATURES_CORRUPT}:<view>": "The customer's row of this view cannot be read; the other views are used.",
         FEATURES_STALE: "Events are waiting and nobody computes features from them: values are older than they look.",
         NO_CONSENT: "The customer's profile refuses personalization: no feature was used and nothing personal logged.",
         f"{NO_INPUTS}:<model>": "Some views know this customer, but none that this model reads: no such score.",
