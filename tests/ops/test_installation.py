@@ -1,0 +1,176 @@
+"""A whole installation, with its real processes: up, killed, up again, down. The tutorial is lived through in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rapport.errors import ServiceError
+from rapport.settings import Settings, load_settings
+from rapport.supervisor import Health, Phase, State, Wanted, down, status, up
+from tests.source_tree import ROOT
+
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+PATIENCE_S = 120.0
+
+
+def _four_free_ports() -> int:
+    """The first of four neighbouring free ports: the service's, and those of the pages."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = int(probe.getsockname()[1])
+        if first < 64_000 and all(_is_free(first + offset) for offset in range(4)):
+            return first
+    raise RuntimeError("no four neighbouring ports are free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("installation")
+    return {"RAPPORT_ROOT": str(ROOT), "RAPPORT_DATA_DIR": str(folder), "RAPPORT_PORT": str(_four_free_ports())}
+
+
+@pytest.fixture(scope="module")
+def settings(environment: dict[str, str]) -> Iterator[Settings]:
+    settings = load_settings(environment)
+    yield settings
+    down(settings)
+
+
+@pytest.fixture
+def running(settings: Settings) -> State:
+    return up(settings, Wanted(watch=False))
+
+
+def _belonging_to(settings: Settings) -> list[str]:
+    """Command lines of processes that were started for this data folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RAPPORT_DATA_DIR") == str(settings.data_dir):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def _until(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(900)
+def test_tutorial(settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", TUTORIAL.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 12
+    script: list[str] = []
+    for language, text in blocks:
+        script.append(f"# {language}\n{text}" if language == "python" else _as_python(text))
+    done = subprocess.run([sys.executable, "-c", "\n".join(script)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    assert status(settings) is None
+    assert _belonging_to(settings) == []
+
+
+def _as_python(shell: str) -> str:
+    """The lines of a block of commands, each of which must end with 0, as lines of the one script."""
+    lines = ["import subprocess, sys"]
+    for line in shell.strip().splitlines():
+        program, _, arguments = line.partition(" ")
+        assert program == "rapport", line
+        lines.append(f"print({line!r}, flush=True)")
+        lines.append(f'subprocess.run(sys.executable + " -m rapport.cli " + {arguments!r}, shell=True, check=True)')
+    return "\n".join(lines)
+
+
+@pytest.mark.timeout(600)
+def test_up_twice_is_one_installation(settings: Settings, running: State) -> None:
+    again = up(settings, Wanted(watch=False))
+    assert again.supervisor == running.supervisor
+    assert [service.process for service in again.services] == [service.process for service in running.services]
+
+
+@pytest.mark.timeout(600)
+def test_killed_processes_come_back_and_lose_nothing(settings: Settings, running: State) -> None:
+    import redis
+
+    from rapport.embedded import redis_url
+
+    with redis.Redis.from_url(redis_url(settings)) as client:
+        client.set("kept", "yes")
+    for name in ("redis", "flows", "service"):
+        before = running.of(name)
+        assert before
+        assert before.process
+        os.kill(before.process.pid, signal.SIGKILL)
+    _until(lambda: _works_anew(settings, running), "the killed processes are not back")
+    with redis.Redis.from_url(redis_url(settings)) as client:
+        assert client.get("kept") == b"yes"
+
+
+def _works_anew(settings: Settings, before: State) -> bool:
+    now = status(settings)
+    if now is None or now.phase is not Phase.READY:
+        return False
+    return all(
+        service.health is Health.OK and service.process is not None and service.process != old.process
+        for service, old in zip(now.services, before.services, strict=True)
+    )
+
+
+@pytest.mark.timeout(600)
+def test_taken_port_is_a_clear_error(settings: Settings, running: State, tmp_path: Path) -> None:
+    other = load_settings({"RAPPORT_DATA_DIR": str(tmp_path / "other"), "RAPPORT_PORT": str(settings.port)}, root=ROOT)
+    with pytest.raises(ServiceError, match=f"port {settings.port} .* is in use"):
+        up(other, Wanted(watch=False))
+    assert status(other) is None
+    assert _belonging_to(other) == []
+
+
+@pytest.mark.timeout(600)
+def test_killed_supervisor_leaves_nothing_for_ever(
+    settings: Settings, running: State, environment: dict[str, str]
+) -> None:
+    os.kill(running.supervisor.pid, signal.SIGKILL)
+    _until(lambda: not psutil.pid_exists(running.supervisor.pid) or _is_zombie(running.supervisor.pid), "still there")
+    left = status(settings)
+    assert left
+    assert left.phase is Phase.FAILED
+    said = subprocess.run(
+        [sys.executable, "-m", "rapport.cli", "status", "--json"],
+        env={**os.environ, **environment},
+        capture_output=True,
+    )
+    assert said.returncode == 5
+    assert "supervisor is gone" in json.loads(said.stdout)["note"]
+    assert down(settings)
+    assert status(settings) is None
+    assert _belonging_to(settings) == []
+    assert not down(settings)
+
+
+def _is_zombie(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
