@@ -9,7 +9,17 @@ purchase_propensity = FeatureService(
     description="Features of the model that scores: will the customer order soon",
     features=[
         click_activity,
-        carts[["cart_adds_1h", "cart_adds_1d", "cart_removes_1d", "checkouts_1d", "cart_micros_1d", "since_cart_add_s", "since_checkout_s"]],
+        carts[
+            [
+                "cart_adds_1h",
+                "cart_adds_1d",
+                "cart_removes_1d",
+                "checkouts_1d",
+                "cart_micros_1d",
+                "since_cart_add_s",
+                "since_checkout_s",
+            ]
+        ],
         purchases,
         rfm[["recency_s", "frequency", "monetary_micros", "order_days"]],
     ],

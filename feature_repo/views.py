@@ -46,10 +46,14 @@ click_activity = StreamFeatureView(
 _carts = [
     Aggregation(name="cart_adds_1h", function="count", column="cart_add", time_window=HOUR, slide_interval=MINUTES_5),
     Aggregation(name="cart_adds_1d", function="count", column="cart_add", time_window=DAY, slide_interval=HOURS_2),
-    Aggregation(name="cart_removes_1d", function="count", column="cart_remove", time_window=DAY, slide_interval=HOURS_2),
+    Aggregation(
+        name="cart_removes_1d", function="count", column="cart_remove", time_window=DAY, slide_interval=HOURS_2
+    ),
     Aggregation(name="checkouts_1d", function="count", column="checkout", time_window=DAY, slide_interval=HOURS_2),
     Aggregation(name="cart_micros_1d", function="sum", column="cart_micros", time_window=DAY, slide_interval=HOURS_2),
-    Aggregation(name="last_cart_product", function="last", column="cart_product_id", time_window=DAYS_30, slide_interval=DAY),
+    Aggregation(
+        name="last_cart_product", function="last", column="cart_product_id", time_window=DAYS_30, slide_interval=DAY
+    ),
     Aggregation(
         name="since_cart_add_s", function="time_since_last", column="cart_add", time_window=DAYS_30, slide_interval=DAY
     ),
@@ -59,7 +63,7 @@ _carts = [
 ]
 carts = StreamFeatureView(
     name="carts",
-    description="What is in the cart, and whether it was left there: since_cart_add_s against since_checkout_s and rfm's recency_s",
+    description="The cart, and whether it was left: since_cart_add_s against since_checkout_s and rfm's recency_s",
     entities=[customer],
     source=sources.customer_clicks,
     timestamp_field="event_time",
@@ -69,13 +73,27 @@ carts = StreamFeatureView(
 )
 
 _purchases = [
-    Aggregation(name="orders_30d", function="count_distinct", column="order_id", time_window=DAYS_30, slide_interval=DAY),
-    Aggregation(name="orders_90d", function="count_distinct", column="order_id", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="spend_micros_30d", function="sum", column="amount_micros", time_window=DAYS_30, slide_interval=DAY),
-    Aggregation(name="spend_micros_90d", function="sum", column="amount_micros", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="line_micros_mean_90d", function="mean", column="amount_micros", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="line_micros_std_90d", function="std", column="amount_micros", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="refund_micros_90d", function="sum", column="refund_micros", time_window=DAYS_90, slide_interval=DAYS_3),
+    Aggregation(
+        name="orders_30d", function="count_distinct", column="order_id", time_window=DAYS_30, slide_interval=DAY
+    ),
+    Aggregation(
+        name="orders_90d", function="count_distinct", column="order_id", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="spend_micros_30d", function="sum", column="amount_micros", time_window=DAYS_30, slide_interval=DAY
+    ),
+    Aggregation(
+        name="spend_micros_90d", function="sum", column="amount_micros", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="line_micros_mean_90d", function="mean", column="amount_micros", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="line_micros_std_90d", function="std", column="amount_micros", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="refund_micros_90d", function="sum", column="refund_micros", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
     Aggregation(name="items_90d", function="sum", column="quantity", time_window=DAYS_90, slide_interval=DAYS_3),
 ]
 purchases = StreamFeatureView(
@@ -112,13 +130,31 @@ _conversation = [
     Aggregation(name="messages_1d", function="count", column="message", time_window=DAY, slide_interval=HOURS_2),
     Aggregation(name="messages_30d", function="count", column="message", time_window=DAYS_30, slide_interval=DAY),
     Aggregation(name="queries_10m", function="count", column="query", time_window=MINUTES_10, slide_interval=MINUTE),
-    Aggregation(name="distinct_queries_10m", function="count_distinct", column="query", time_window=MINUTES_10, slide_interval=MINUTE),
-    Aggregation(name="negative_share_1h", function="mean", column="negative", time_window=HOUR, slide_interval=MINUTES_5),
-    Aggregation(name="sentiment_mean_1h", function="mean", column="sentiment", time_window=HOUR, slide_interval=MINUTES_5),
-    Aggregation(name="frustration_mean_1h", function="mean", column="frustration", time_window=HOUR, slide_interval=MINUTES_5),
-    Aggregation(name="frustration_max_1h", function="max", column="frustration", time_window=HOUR, slide_interval=MINUTES_5),
-    Aggregation(name="frustration_mean_30d", function="mean", column="frustration", time_window=DAYS_30, slide_interval=DAY),
-    Aggregation(name="since_message_s", function="time_since_last", column="message", time_window=DAYS_30, slide_interval=DAY),
+    Aggregation(
+        name="distinct_queries_10m",
+        function="count_distinct",
+        column="query",
+        time_window=MINUTES_10,
+        slide_interval=MINUTE,
+    ),
+    Aggregation(
+        name="negative_share_1h", function="mean", column="negative", time_window=HOUR, slide_interval=MINUTES_5
+    ),
+    Aggregation(
+        name="sentiment_mean_1h", function="mean", column="sentiment", time_window=HOUR, slide_interval=MINUTES_5
+    ),
+    Aggregation(
+        name="frustration_mean_1h", function="mean", column="frustration", time_window=HOUR, slide_interval=MINUTES_5
+    ),
+    Aggregation(
+        name="frustration_max_1h", function="max", column="frustration", time_window=HOUR, slide_interval=MINUTES_5
+    ),
+    Aggregation(
+        name="frustration_mean_30d", function="mean", column="frustration", time_window=DAYS_30, slide_interval=DAY
+    ),
+    Aggregation(
+        name="since_message_s", function="time_since_last", column="message", time_window=DAYS_30, slide_interval=DAY
+    ),
 ]
 conversation = StreamFeatureView(
     name="conversation",
@@ -133,11 +169,19 @@ conversation = StreamFeatureView(
 
 _tickets = [
     Aggregation(name="tickets_opened_30d", function="count", column="opened", time_window=DAYS_30, slide_interval=DAY),
-    Aggregation(name="tickets_opened_90d", function="count", column="opened", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="tickets_reopened_90d", function="count", column="reopened", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="tickets_urgent_90d", function="count", column="urgent", time_window=DAYS_90, slide_interval=DAYS_3),
+    Aggregation(
+        name="tickets_opened_90d", function="count", column="opened", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="tickets_reopened_90d", function="count", column="reopened", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="tickets_urgent_90d", function="count", column="urgent", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
     Aggregation(name="open_tickets", function="sum", column="open_change"),
-    Aggregation(name="since_ticket_s", function="time_since_last", column="opened", time_window=DAYS_90, slide_interval=DAYS_3),
+    Aggregation(
+        name="since_ticket_s", function="time_since_last", column="opened", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
 ]
 tickets = StreamFeatureView(
     name="tickets",
@@ -153,9 +197,19 @@ _satisfaction = [
     Aggregation(name="csat_mean_90d", function="mean", column="csat", time_window=DAYS_90, slide_interval=DAYS_3),
     Aggregation(name="csat_last", function="last", column="csat", time_window=DAYS_90, slide_interval=DAYS_3),
     Aggregation(name="nps_last", function="last", column="nps", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="low_csat_share_90d", function="mean", column="low_csat", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="resolved_share_90d", function="mean", column="resolved", time_window=DAYS_90, slide_interval=DAYS_3),
-    Aggregation(name="resolution_time_s_mean_90d", function="mean", column="resolution_time_s", time_window=DAYS_90, slide_interval=DAYS_3),
+    Aggregation(
+        name="low_csat_share_90d", function="mean", column="low_csat", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="resolved_share_90d", function="mean", column="resolved", time_window=DAYS_90, slide_interval=DAYS_3
+    ),
+    Aggregation(
+        name="resolution_time_s_mean_90d",
+        function="mean",
+        column="resolution_time_s",
+        time_window=DAYS_90,
+        slide_interval=DAYS_3,
+    ),
 ]
 satisfaction = StreamFeatureView(
     name="satisfaction",
