@@ -15,8 +15,9 @@ PINNED = Path(__file__).with_name("public_names.txt")
 
 def _names(path: Path) -> list[str] | None:
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
-            return sorted(ast.literal_eval(node.value))
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == "__all__":
+            return sorted(ast.literal_eval(node.value))  # type: ignore[attr-defined]
     return None
 
 

@@ -13,9 +13,9 @@ from rapport.windows.view import FUNCTIONS, Aggregation, Kind, View, result_kind
 
 if TYPE_CHECKING:
     from rapport.windows.columns import Column, Events, StringArray, column_of
-    from rapport.windows.sweeping import history
     from rapport.windows.plan import Plan, compile_view
     from rapport.windows.reading import read
+    from rapport.windows.sweeping import history
     from rapport.windows.updating import update
     from rapport.windows.values import EXPIRED, MISSING, PRESENT, STATUS_NAMES, Values
 
