@@ -12,6 +12,7 @@ from rapport.cli.output import console, emit, progress, say, table
 
 if TYPE_CHECKING:
     from rapport.settings import Settings
+    from training import GateResult
 
 __all__ = ["models", "promote", "rollback", "train"]
 
@@ -25,13 +26,18 @@ def train(
         str, typer.Option(help="Nothing after this time is seen (RFC 3339); default: now.", show_default=False)
     ] = "",
     rows: Annotated[int, typer.Option(help="Decision times per model, at most.", min=200)] = 20_000,
+    then_promote: Annotated[bool, typer.Option("--promote", help="Put each candidate to the gate at once.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train candidates from the event archive and register them; what serves does not change.
 
+    With `--promote`, a candidate that is better than its champion serves at once; one that the gate refuses is no
+    failure of the command.
+
     Example: rapport train --model purchase_propensity
     """
     from training import TrainConfig
+    from training import promote as gate
     from training import train as run
 
     settings = settings_now()
@@ -41,15 +47,21 @@ def train(
         report = run(
             settings, as_of_us, config=config, progress=lambda share, what: show(round(share * 100), 100, what)
         )
+        results = [gate(settings, one.name, one.version) for one in report] if then_promote else []
     if as_json:
-        emit({"candidates": [dataclasses.asdict(one) for one in report], "skipped": report.skipped})
+        candidates = [dataclasses.asdict(one) for one in report]
+        gates = [dataclasses.asdict(result) for result in results]
+        emit({"candidates": candidates, "skipped": report.skipped, "gates": gates})
         return
     for one in report:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in sorted(one.metrics.items())[:6])
         console().print(f"{one.name} version {one.version}: {shown}", markup=False)
     for name, why in report.skipped.items():
         say(f"{name} was not trained: {why}")
-    console().print("`rapport promote MODEL` puts a candidate to the gate", markup=False)
+    for result in results:
+        _print_gate(result)
+    if not then_promote:
+        console().print("`rapport promote MODEL` puts a candidate to the gate", markup=False)
 
 
 def promote(
@@ -76,8 +88,7 @@ def promote(
     if as_json:
         emit(dataclasses.asdict(result))
     else:
-        verb = "serves now" if result.promoted else "does not serve"
-        console().print(f"{result.name} version {result.version} {verb}: {result.reason}", markup=False, soft_wrap=True)
+        _print_gate(result)
     if not result.promoted and result.champion != result.version:
         raise typer.Exit(REFUSED)
 
@@ -138,6 +149,11 @@ def as_of_world(settings: Settings) -> int:
         return world_clock(settings).now_us()
     except (ServiceError, StoreError):
         return SystemClock().now_us()
+
+
+def _print_gate(result: GateResult) -> None:
+    verb = "serves now" if result.promoted else "does not serve"
+    console().print(f"{result.name} version {result.version} {verb}: {result.reason}", markup=False, soft_wrap=True)
 
 
 def _as_of_us(settings: Settings, text: str) -> int:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from rapport.cli.demo.measures import Measures, probe_freshness
 from rapport.cli.demo.screen import Screen
 from rapport.cli.demo.summary import as_dict, rows
-from rapport.cli.models import REFUSED
 from rapport.cli.output import emit
 from rapport.errors import RapportError, ServiceError
 
@@ -60,11 +59,14 @@ class Story:
         Raises:
             RapportError: what kept the story from being told.
         """
+        from rapport.online import reader_for
+
         with self._stopped_at_the_end():
             self._begin()
             self._load_history()
             self._first_decision()
             self._train()
+            self._reader = reader_for(self._settings, "personalization")
             with self._living():
                 self._calm()
                 promoted = self._shift_and_wait()
@@ -150,13 +152,12 @@ class Story:
         self._screen.chapter("Training, the gate, and the first champions")
         self._caught_up("archive")
         started = time.monotonic()
-        report = self._command("train")
+        report = self._command("train", "--promote")
         for one in report["candidates"]:
             self._screen.say(f"{one['name']} version {one['version']}: {_metrics(one['metrics'])}")
         for name, why in report["skipped"].items():
             self._screen.say(f"{name} is not trained: {why}")
-        for one in report["candidates"]:
-            result = self._command("promote", one["name"], refusal_is_fine=True)
+        for result in report["gates"]:
             verb = "serves" if result["promoted"] else "does not serve"
             self._screen.say(f"{result['name']} version {result['version']} {verb}: {result['reason']}")
         self._measures.champions_s = time.monotonic() - started
@@ -198,13 +199,10 @@ class Story:
             seen[version] += 1
 
     def _calm(self) -> None:
-        from rapport.online import reader_for
-
         self._screen.chapter(f"Live: a day of the world takes {86_400 / self._world.rate:.1f} s")
-        reader = reader_for(self._settings, "personalization")
         until_s = time.monotonic() + _CALM_S
         self._measures.freshness_ms = probe_freshness(
-            self._bus, reader, self._clock, probes=_PROBES, stopped=self._over.is_set
+            self._bus, self._reader, self._clock, probes=_PROBES, stopped=self._over.is_set
         )
         self._start_pages()
         self._wait(max(0.0, until_s - time.monotonic()))
@@ -316,7 +314,7 @@ class Story:
 
         return Client(f"http://{self._settings.host}:{self._settings.port}")
 
-    def _command(self, *arguments: str, refusal_is_fine: bool = False) -> dict[str, Any]:
+    def _command(self, *arguments: str) -> dict[str, Any]:
         """Run a command of Rapport in a process of its own, as a person would; its JSON."""
         done = subprocess.run(
             [sys.executable, "-m", "rapport.cli", *arguments, "--json"],
@@ -326,7 +324,7 @@ class Story:
             text=True,
             check=False,
         )
-        if done.returncode and not (refusal_is_fine and done.returncode == REFUSED and done.stdout):
+        if done.returncode:
             raise RapportError(f"rapport {arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
