@@ -76,7 +76,7 @@ class Runtime:
         """Set the background going. Decisions are answered from now on, degraded until the parts are there; `health`
         says ready once the first look at every part has been taken."""
         background = self._background
-        background.every(0.25, "online store", self._keep_store)
+        background.every(0.1, "online store", self._keep_store)
         background.every(0.5, "models", self._keep_models)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)

@@ -13,6 +13,9 @@ from rapport.testing.models import NoiseModels
 from rapport.testing.project import Project
 from rapport.testing.served import Served
 
+PATIENT = {"RAPPORT_DEADLINE_MS": "250", "RAPPORT_REDIS_TIMEOUT_MS": "200"}
+"""A machine that runs many tests at once may take more than the usual 60 ms for a read of 1 ms."""
+
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
@@ -25,7 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 @pytest.fixture(scope="session")
 def served(project: Project) -> Iterator[Served]:
     """The service over features of a few customers; it starts while those are written."""
-    served = Served(project)
+    served = Served(project, PATIENT)
     _fill(project)
     served.wait_ready()
     yield served

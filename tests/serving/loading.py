@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 import msgspec
 
-from rapport.testing.served import Served
+from rapport.testing.served import Served, wait_for
 
 __all__ = ["Load"]
 
@@ -47,6 +47,11 @@ class Load:
     @property
     def now_s(self) -> float:
         return time.perf_counter() - self._started
+
+    def wait_answers(self, count: int) -> None:
+        """Return once `count` more requests have been answered."""
+        wanted = len(self.answers) + count
+        wait_for(lambda: len(self.answers) >= wanted, "the service does not answer the load", 20)
 
     def failed(self) -> list[tuple[float, int, float, dict[str, Any]]]:
         return [answer for answer in self.answers if answer[1] != 200]

@@ -45,7 +45,7 @@ def test_the_requests_are_taken_and_the_answers_have_their_shape(served: Served,
 def test_codes_tones_facts_and_fields_are_all_there() -> None:
     documented = re.findall(r"^\| `([a-z_]+(?::<[a-z]+>)?)` \| (.*) \|$", section("POST /personalize"), re.MULTILINE)
     assert {code: said for code, said in documented if code in CODES} == {code: CODES[code] for code in CODES}
-    words = set(re.findall(r"`([^`]+)`", section("POST /personalize")))
+    words = set(re.findall(r"`([^`\n]+)`", section("POST /personalize")))
     assert set(TONES) | set(FACTS) | set(Decision.__struct_fields__) <= words
 
 
