@@ -1,7 +1,8 @@
 """Clocks: what "now" means. Logic takes times as arguments; only entry points hold a clock.
 
 A world clock maps the machine's time to the time of the events, so that a file of past events can be lived through
-with its own dates: at `anchor_system_us` the world's time was `anchor_world_us`, and it advances `rate` seconds a second.
+with its own dates: at `anchor_system_us` the world's time was `anchor_world_us`, and it advances `rate` seconds a
+second.
 """
 
 from __future__ import annotations
