@@ -85,7 +85,7 @@ def _ticket(event: SupportTicket, _time_us: int) -> Row:
         _flag(event.action == "opened"),
         _flag(event.action == "resolved"),
         _flag(event.action == "reopened"),
-        _flag(event.priority == "urgent"),
+        _flag(event.action == "opened" and event.priority == "urgent"),
         _OPEN_CHANGE.get(event.action),
     )
 
