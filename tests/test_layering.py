@@ -45,7 +45,7 @@ def test_nothing_imports_what_is_at_the_top(top: str) -> None:
 
 def test_windows_needs_only_numpy_and_numba() -> None:
     # llvmlite is Numba's own code generator: it is there exactly when Numba is
-    allowed = {"numpy", "numba", "llvmlite", "llvmlite", *sys.stdlib_module_names}
+    allowed = {"numpy", "numba", "llvmlite", *sys.stdlib_module_names}
     bad = [
         found
         for found in IMPORTS
