@@ -91,7 +91,8 @@ customer_clicks: view, cart_add, cart_remove, checkout are flags of the action; 
     cart_add; cart_micros is quantity x price, signed: plus for cart_add, minus for cart_remove.
 purchase_events: order_id and amount_micros are null for a cancellation, cancelled_order_id and refund_micros for an
     order; net_micros is signed; order_day is the order's UTC day number since 1970 (null for a cancellation).
-support_tickets: opened, resolved, reopened are flags, urgent one of tickets opened as urgent; open_change is +1 opened or reopened, -1 resolved.
+support_tickets: opened, resolved, reopened are flags of the action, urgent of tickets opened as urgent; open_change is
+    +1 opened or reopened, -1 resolved.
 chat_messages: message is a flag of the customer's own messages; sentiment (-1 to 1), negative (a share), frustration
     (0 to 1) and query (normalized text, to see repeats) are null for other roles.
 feedback: low_csat is a share: csat of 1 or 2; null without csat.
