@@ -223,9 +223,10 @@ def test_killed_processes_lose_and_double_nothing(tmp_path: Path, store: Feature
         runtime.bus.publish(events[published:share])
         published = share
         wanted = share if life else total // 4
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 120
         while _in_rows(store, people) < wanted and time.monotonic() < deadline:
             time.sleep(0.01)
+        assert _in_rows(store, people) >= wanted
         process.send_signal(signal.SIGTERM if life else signal.SIGKILL)
         process.wait(20)
     expected = [sum(message.key == f"c{n}" for message in events) for n in range(people)]
