@@ -31,11 +31,20 @@ __all__ = ["Story"]
 
 _CAUGHT_UP_S = 300.0
 _CALM_S = 25.0
-_NEW_CHAMPION_S = 300.0
+_NEW_CHAMPION_S = 600.0
 _CLOCK_LEAD_S = 1.5
 _AFTER_S = 10.0
 _PROBES = 100
 _POLL_S = 0.2
+_TITLES = {
+    "report": "drift report",
+    "report_failed": "no drift report",
+    "retrain_started": "retraining",
+    "promoted": "promoted",
+    "refused": "refused by the gate",
+    "failed": "retraining failed",
+}
+"""What of the watch's history is told; too few decisions is no news here."""
 
 
 class Story:
@@ -232,13 +241,10 @@ class Story:
         return list(read_history(self._settings.data_dir / "reports"))
 
     def _tell_happening(self, happening: Any) -> None:
-        titles = {
-            "report": "drift report",
-            "retrain_started": "retraining",
-            "promoted": "promoted",
-            "refused": "refused by the gate",
-        }
-        self._screen.say(f"{titles.get(happening.what, happening.what)}: {happening.model}: {happening.why}")
+        title = _TITLES.get(happening.what)
+        if title is None:
+            return
+        self._screen.say(f"{title}: {happening.model}: {happening.why}")
         if happening.report and happening.what == "retrain_started":
             self._measures.report = happening.report
 

@@ -96,7 +96,7 @@ class _Simulated:
         default_factory=lambda: {
             "drift_every_s": 15,
             "drift_cooldown_s": 30,
-            "drift_min_rows": 1_200,
+            "drift_min_rows": 600,
             "drift_window_s": 4 * 86_400,
         }
     )
