@@ -15,6 +15,7 @@ PYTHON ?=
 DATA ?=
 export UV_PROJECT_ENVIRONMENT := $(if $(PYTHON),.cache/venv-$(PYTHON),.venv)
 BIN := $(UV_PROJECT_ENVIRONMENT)/bin
+COMPILED := $(UV_PROJECT_ENVIRONMENT)/.engine-compiled
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -22,7 +23,14 @@ help:
 sync:
 	@uv=$$(deploy/find-uv.sh)
 	[ -x $(BIN)/rapport ] || echo "installing the locked dependencies into $(UV_PROJECT_ENVIRONMENT) (minutes, the first time)" >&2
-	"$$uv" sync --frozen --quiet $(if $(PYTHON),--python $(PYTHON))
+	"$$uv" sync --frozen --quiet --compile-bytecode $(if $(PYTHON),--python $(PYTHON))
+	$(MAKE) -s $(COMPILED)
+
+# The engine is compiled once, not by each process at its first event.
+$(COMPILED): $(wildcard src/rapport/windows/*.py) uv.lock
+	@echo "compiling the feature engine (half a minute, once)" >&2
+	$(BIN)/python -m rapport.windows
+	touch $@
 
 demo: sync
 	@$(BIN)/rapport demo $(if $(DATA),--data "$(DATA)")
