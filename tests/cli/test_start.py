@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ print("heavy:", [name for name in {HEAVY.split()!r} if name in sys.modules])
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("RAPPORT_")]:
+        monkeypatch.delenv(name)
     (tmp_path / "feature_store.yaml").write_text("project: p\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
