@@ -42,7 +42,7 @@ check: sync
 	$(BIN)/pytest -q --no-header --no-summary tests/test_layering.py >/dev/null || { $(BIN)/pytest -q tests/test_layering.py; exit 1; }
 
 test: check
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" -n auto --dist loadfile -q
 
 test-slow: sync
 	@$(BIN)/pytest -m slow
