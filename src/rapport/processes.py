@@ -11,9 +11,12 @@ from pathlib import Path
 import msgspec
 import psutil
 
-__all__ = ["ProcessId", "identify", "is_alive", "kill_all", "session_of", "terminate"]
+__all__ = ["MARK", "ProcessId", "identify", "is_alive", "kill_all", "marked", "terminate"]
 
+MARK = "_RAPPORT_PROCESS"
+"""Variable by which a process and its descendants are known to belong together."""
 _POLL_S = 0.02
+_KILL_S = 5.0
 
 
 class ProcessId(msgspec.Struct, frozen=True):
@@ -34,17 +37,17 @@ def is_alive(process: ProcessId | None) -> bool:
     return process is not None and _mark(process.pid) == process.mark
 
 
-def session_of(leader: int) -> list[ProcessId]:
-    """The running processes of the session that `leader` started, also after its death; never this process's own."""
-    own = os.getsid(0)
+def marked(value: str) -> list[ProcessId]:
+    """The running processes whose environment has MARK with this value: those started with it and all that they
+    started, whatever has become of their parents, sessions and groups. Never this process itself."""
     found = []
-    for pid in psutil.pids():
+    for process in psutil.process_iter():
         try:
-            session = os.getsid(pid)
-        except OSError:
+            is_it = process.pid != os.getpid() and process.environ().get(MARK) == value
+        except psutil.Error:
             continue
-        if session == leader and session != own and (process := identify(pid)):
-            found.append(process)
+        if is_it and (known := identify(process.pid)):
+            found.append(known)
     return found
 
 
@@ -60,9 +63,13 @@ def terminate(process: ProcessId, grace_s: float, signum: int = signal.SIGTERM) 
 
 
 def kill_all(processes: Iterable[ProcessId]) -> None:
-    """End processes at once."""
-    for process in processes:
+    """End processes at once, and wait until they are gone (at most seconds: the system may be busy with them)."""
+    killed = list(processes)
+    for process in killed:
         _send(process, signal.SIGKILL)
+    deadline = time.monotonic() + _KILL_S
+    while any(is_alive(process) for process in killed) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
 
 
 def _send(process: ProcessId, signum: int) -> None:

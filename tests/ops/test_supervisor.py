@@ -122,7 +122,7 @@ while True: time.sleep(0.02)
 def test_killed_process_is_started_again_and_what_it_left_is_swept(run, tmp_path: Path) -> None:
     parent = f"""
 import subprocess, sys, time
-worker = subprocess.Popen([sys.executable, "-c", {SLEEP!r}])
+worker = subprocess.Popen([sys.executable, "-c", {SLEEP!r}], start_new_session=True)
 open("worker", "w").write(str(worker.pid))
 while True: time.sleep(0.05)
 """

@@ -6,7 +6,7 @@ import logging
 import subprocess
 import time
 
-from rapport.processes import identify, is_alive, kill_all, session_of, terminate
+from rapport.processes import MARK, identify, is_alive, kill_all, marked, terminate
 from rapport.supervisor.backoff import Backoff
 from rapport.supervisor.logs import open_log, tail, trim_log
 from rapport.supervisor.service import Service
@@ -26,6 +26,7 @@ class Child:
     def __init__(self, service: Service, paths: Paths, backoff: Backoff | None = None) -> None:
         self.service = service
         self._log_path = paths.log(service.name)
+        self._mark = paths.mark(service.name)
         self.state = ServiceState(service.name, address=service.address, log=str(self._log_path))
         self._backoff = backoff or Backoff()
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,7 +47,7 @@ class Child:
         self._started_s = time.monotonic()
         try:
             with open_log(self._log_path) as log:
-                self._process = self.service.launch(log)
+                self._process = self.service.launch(log, {MARK: self._mark})
         except OSError as error:
             self._died(f"cannot be started: {error}")
             return
@@ -119,10 +120,9 @@ class Child:
         """End what the process left behind: workers of a killed parent would keep its port."""
         if self._process is None:
             return
-        leader = self._process.pid
         if self._process.poll() is None:
             self._process.kill()
-        kill_all(session_of(leader))
+        kill_all(marked(self._mark))
         self._process.wait()
         self._process = None
 

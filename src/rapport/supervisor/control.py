@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rapport.embedded import EmbeddedRedis
 from rapport.errors import ServiceError
-from rapport.processes import is_alive, kill_all, session_of, terminate
+from rapport.processes import is_alive, kill_all, marked, terminate
 from rapport.settings import Settings
 from rapport.supervisor.declarations import apply_declarations
 from rapport.supervisor.installation import installation
@@ -203,16 +203,18 @@ def _why(state: State | None, paths: Paths) -> str:
 
 def _end_orphans(settings: Settings) -> bool:
     """End the processes that a supervisor left when it was killed, Redis last; returns whether there were any."""
-    state = read_state(Paths(settings).state)
+    paths = Paths(settings)
+    state = read_state(paths.state)
     found = False
     for service in reversed(state.services if state else []):
-        process = service.process
-        if process is None or service.name == "redis":
+        if service.name == "redis":
             continue
-        if is_alive(process):
+        if service.process is not None and is_alive(service.process):
             found = True
-            terminate(process, _ORPHAN_GRACE_S)
-            kill_all(session_of(process.pid))
+            terminate(service.process, _ORPHAN_GRACE_S)
+        left = marked(paths.mark(service.name))
+        found = found or bool(left)
+        kill_all(left)
     server = EmbeddedRedis(settings.data_dir / "redis")
     if server.running():
         found = True

@@ -30,7 +30,7 @@ def installation(settings: Settings, wanted: Wanted) -> list[Service]:
 def _redis(settings: Settings) -> Service:
     server = EmbeddedRedis(settings.data_dir / "redis")
 
-    def launch(log: BinaryIO) -> subprocess.Popen[bytes]:
+    def launch(log: BinaryIO, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return server.spawn(log)
 
     return Service("redis", launch, redis_answers(settings), stage=0, address="unix socket", patient=True, grace_s=30)

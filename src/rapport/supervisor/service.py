@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 __all__ = ["Check", "Launch", "Service", "command", "http_answers", "port_is_free", "runs"]
 
-Launch = Callable[[BinaryIO], "subprocess.Popen[bytes]"]
-"""Starts the process with its output going to the given log; it is the leader of a session of its own."""
+Launch = Callable[[BinaryIO, Mapping[str, str]], "subprocess.Popen[bytes]"]
+"""Starts the process: its output goes to the given log, the given variables are added to its environment."""
 
 Check = Callable[[], str]
 """Says what is wrong, in a few words; "" when the process works. Called while the process runs."""
@@ -53,11 +53,11 @@ class Service:
 def command(argv: Sequence[str], *, folder: Path, env: Mapping[str, str] | None = None) -> Launch:
     """A launch of a program in a folder, with variables added to this process's environment."""
 
-    def launch(log: BinaryIO) -> subprocess.Popen[bytes]:
+    def launch(log: BinaryIO, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             list(argv),
             cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {}), **more},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

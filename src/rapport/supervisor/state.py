@@ -98,6 +98,10 @@ class Paths:
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
+    def mark(self, name: str) -> str:
+        """What a service's processes are known by (rapport.processes.MARK)."""
+        return f"{self.run}:{name}"
+
 
 def write_state(path: Path, state: State | Wanted) -> None:
     """Replace the file at once: a reader sees the old state or the new one."""
