@@ -180,13 +180,13 @@ class Story:
         self._clock = WorldClock(time.time_ns() // 1_000 + lead_us, self._present_us, self._world.rate)
         publish_clock(self._settings, self._clock)
         time.sleep(_CLOCK_LEAD_S)
-        thread = threading.Thread(target=self._live, name="world", daemon=True)
-        thread.start()
+        self._thread = threading.Thread(target=self._live, name="world", daemon=True)
+        self._thread.start()
         try:
             yield
         finally:
             self._over.set()
-            thread.join(10)
+            self._thread.join(10)
 
     def _live(self) -> None:
         from rapport.cli.living import Asker
@@ -257,9 +257,17 @@ class Story:
         while time.monotonic() < deadline and self._goes_on():
             if all(version in self._measures.versions.get(name, {}) for name, version in promoted.items()):
                 break
+            if not self._thread.is_alive():
+                self._ask_once()
             time.sleep(_POLL_S)
         self._measures.promoted = promoted
         self._wait(_AFTER_S)
+
+    def _ask_once(self) -> None:
+        """When the world's data has come to its end, somebody still asks."""
+        with self._client() as client:
+            self._asker.client = client
+            self._asker(self._world.somebody, {})
 
     def _start_pages(self) -> None:
         from rapport.supervisor import Wanted, up

@@ -161,11 +161,12 @@ class _Simulated:
 class _Filed:
     path: Path
     mapping: Any
-    rate: float = 0.4 * 86_400
+    rate: float = 0.25 * 86_400
     drift: dict[str, Any] = field(
         default_factory=lambda: {
-            "drift_every_s": 20,
-            "drift_cooldown_s": 60,
+            "drift_every_s": 15,
+            "drift_cooldown_s": 45,
+            "drift_share": 0.2,
             "drift_min_rows": 300,
             "drift_window_s": 14 * 86_400,
         }
