@@ -268,8 +268,8 @@ def _stored_name(table: FeatureView, config: RepoConfig) -> str:
 def _refuse_windowed(table: FeatureView) -> None:
     if is_windowed(table):
         raise StoreError(
-            f"view {table.name!r} is windowed: its values are computed from the events of topic {topic_of(table)!r}, and "
-            "cannot be written. Publish events to the topic; when materializing, name only the plain views"
+            f"view {table.name!r} is windowed: its values are computed from the events of topic {topic_of(table)!r}, "
+            "and cannot be written. Publish events to the topic; when materializing, name only the plain views"
         )
 
 
