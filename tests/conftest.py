@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from rapport.embedded import EmbeddedRedis
 from rapport.settings import disable_telemetry
 
 disable_telemetry()
+# A busy machine is slow, which says nothing of what is tested.
+hypothesis.settings.register_profile(
+    "rapport", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("rapport")
 
 
 @pytest.fixture(scope="session")
