@@ -8,6 +8,7 @@ The rows carry the positions they have seen, so whatever is read again after a c
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -79,8 +80,9 @@ class Updater:
         columns = sorted({name for plan in self._plans[topic] for name in plan.columns})
         customers = [str(row[_CUSTOMER]) for row in rows]
         report = writer.apply(customers, positions, batch.partition, events_of(topic, rows, columns))
-        for customer, view in report.damaged:
-            _log.error("the stored row of customer %s in view %s is damaged and was left as it is", customer, view)
+        for view, rows_damaged in Counter(view for _, view in report.damaged).items():
+            # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.
+            _log.error("%d stored rows of view %s are damaged and were left as they are", rows_damaged, view)
         return report
 
 

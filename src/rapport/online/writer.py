@@ -91,7 +91,7 @@ class OnlineWriter:
             if attempt + 1 < _ATTEMPTS:
                 ids, batch = [ids[at] for at in refused], batch.of_rows(refused)
         raise Fenced(
-            f"the rows of {len(ids)} customers, {ids[0]!r} among them, changed {_ATTEMPTS} times while being written: "
+            f"the rows of {len(ids)} customers changed {_ATTEMPTS} times while being written: "
             f"another worker is writing partition {partition}; run one worker per partition"
         )
 
