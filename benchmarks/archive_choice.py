@@ -167,7 +167,7 @@ def read_one_day(form: Form) -> None:
     duckdb.sql(f"SELECT customer_id, product_id FROM {source} WHERE {where}").to_arrow_table()
 
 
-def measure(form: Form, tables: Sequence[pa.Table]) -> list[str]:
+def table_row(form: Form, tables: Sequence[pa.Table]) -> list[str]:
     appends = sorted(timed(lambda n=n, t=t: form.append(n, t)) for n, t in enumerate(tables, 1))  # type: ignore[misc]
     files = len(form.files())
     reads = statistics.median(timed(lambda: read_all(form)) for _ in range(3))
@@ -203,7 +203,7 @@ def main() -> None:
     print(f"| {header} |\n|{'---|' * (header.count('|') + 1)}")
     for make in (Delta, DeltaByDate, Plain):
         with tempfile.TemporaryDirectory() as folder:
-            print(f"| {' | '.join(measure(make(Path(folder) / 'archive'), tables))} |", flush=True)
+            print(f"| {' | '.join(table_row(make(Path(folder) / 'archive'), tables))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,11 @@
 """History through the offline store's sweep, beside DuckDB's range joins on the same archive.
 
-    python benchmarks/history.py [--scale 1.0] [--joined 0.1]
-
-Scale 1 is 1,000,000 events of 10,000 customers over 90 days and 100,000 spine rows; 10 is ten times of each. The view
-has 5 windows x 6 functions. The range joins compute the same 30 features, one join per window, for the share --joined
-of the spine. Each contender runs in a process of its own: time and peak memory are its own, imports are not counted.
-Values are compared before anything is printed.
+1,000,000 events of 10,000 customers over 90 days, 100,000 spine rows, 5 windows x 6 functions. The range joins compute the same 30 features, one join per window. Each contender runs in a process of its own: time and peak memory are
+its own, imports are not counted. Values are compared before anything is reported.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import resource
 import tempfile
@@ -23,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from benchmarks.frame import Measurement
 from rapport.archive import Archive, arrow_schema
 from rapport.archive.sql import connect, relation
 from rapport.bus.protocol import Position
@@ -136,27 +132,27 @@ def compare(full: pa.Table, part: pa.Table) -> None:
         np.testing.assert_allclose(mine[known], theirs[known], rtol=1e-9, err_msg=name)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Point-in-time history: sweep against range joins.")
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--joined", type=float, default=0.1, help="share of the spine that the range joins get")
-    arguments = parser.parse_args()
-    events, customers, rows = (int(n * arguments.scale) for n in (1_000_000, 10_000, 100_000))
-    joined = max(1, int(rows * arguments.joined))
+def measure(quick: bool) -> list[Measurement]:
+    scale = 0.1 if quick else 1.0
+    events, customers, rows = (int(n * scale) for n in (1_000_000, 10_000, 100_000))
     with (
         tempfile.TemporaryDirectory() as folder,
         multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool,
     ):
         fill(Path(folder), events, customers)
-        sweep_s, sweep_mb, full = pool.apply(run, (Task(folder, customers, rows, "sweep"),))
-        joins_s, joins_mb, part = pool.apply(run, (Task(folder, customers, joined, "joins"),))
-    compare(full, part)
-    print(f"{events:,} events of {customers:,} customers, 5 windows x 6 functions\n")
-    print("| | spine rows | seconds | rows/s | peak MB |\n|---|---|---|---|---|")
-    for name, count, seconds, peak in (("sweep", rows, sweep_s, sweep_mb), ("range joins", joined, joins_s, joins_mb)):
-        print(f"| {name} | {count:,} | {seconds:.2f} | {count / seconds:,.0f} | {peak:,.0f} |")
-    print(f"\nper spine row the sweep is {joins_s / joined * rows / sweep_s:.1f} times as fast; values are equal")
-
-
-if __name__ == "__main__":
-    main()
+        sweep_s, sweep_mb, mine = pool.apply(run, (Task(folder, customers, rows, "sweep"),))
+        joins_s, joins_mb, theirs = pool.apply(run, (Task(folder, customers, rows, "joins"),))
+    compare(mine, theirs)
+    note = (
+        f"{events:,} events of {customers:,} customers, {rows:,} spine rows, 5 windows x 6 functions; values are equal"
+    )
+    peer = "DuckDB range joins"
+    return [
+        Measurement(
+            name="spine rows of 30 features", unit="rows/s", value=rows / sweep_s, peer=peer, peer_value=rows / joins_s,
+            note=note,
+        ),
+        Measurement(
+            name="peak memory", unit="MB", value=sweep_mb, better="lower", peer=peer, peer_value=joins_mb, note=note
+        ),
+    ]  # fmt: skip
