@@ -92,20 +92,19 @@ class _Simulated:
     days: int
     seed: int
     rate: float = 4 * 3_600.0
-    drift: dict[str, Any] = field(
-        default_factory=lambda: {
-            "drift_every_s": 15,
-            "drift_cooldown_s": 30,
-            "drift_min_rows": 600,
-            "drift_window_s": 4 * 86_400,
-        }
-    )
+    drift: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         from rapport.simulate import World
 
         self.title = f"a simulated world: {self.customers:,} customers, {self.days} days of history"
         self._world = World(self.seed, self.customers)
+        self.drift = {
+            "drift_every_s": 15,
+            "drift_cooldown_s": 30,
+            "drift_min_rows": max(200, self.customers * 6 // 10),
+            "drift_window_s": 4 * 86_400,
+        }
         self._past: list[Message] = []
         self.somebody = ""
         self._start_us = 0
