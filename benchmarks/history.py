@@ -1,8 +1,8 @@
 """History through the offline store's sweep, beside DuckDB's range joins on the same archive.
 
 1,000,000 events of 10,000 customers over 90 days, 100,000 spine rows, 5 windows x 6 functions. The range joins compute
-the same 30 features, one join per window. Each contender runs in a process of its own: time and peak memory are its own,
-imports are not counted. Values are compared before anything is reported.
+the same 30 features, one join per window. Each contender runs in a process of its own: time and peak memory are its
+own, imports are not counted. Values are compared before anything is reported.
 """
 
 from __future__ import annotations
