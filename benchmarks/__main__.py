@@ -32,7 +32,8 @@ TIMEOUT_S = 1_800
 def main() -> int:
     """The exit code: 1 when a benchmark failed, 2 when one is not known."""
     arguments = _arguments()
-    console = Console()
+    # A file has no width of its own: leave the tables the room that they need.
+    console = Console(width=None if sys.stdout.isatty() else 150)
     known = benchmarks()
     if arguments.list:
         for name, title in known.items():
