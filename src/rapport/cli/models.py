@@ -18,6 +18,7 @@ __all__ = ["models", "promote", "rollback", "train"]
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="purchase_propensity, escalation_risk or segments.")]
 REFUSED = 4
+_ON_THE_WAY_S = 2.0
 
 
 def train(
@@ -140,15 +141,21 @@ def models(
 
 
 def as_of_world(settings: Settings) -> int:
-    """The world's present; the system's when nothing runs."""
+    """The world's time up to which events are in the archive by now; by the system's clock when nothing runs.
+
+    A label that looked past it would take events that are only on their way for events that did not happen. That
+    matters most where the world runs fast: seconds of the machine are then hours of the world.
+    """
     from rapport.cli.worldtime import world_clock
-    from rapport.clock import SystemClock
+    from rapport.clock import SystemClock, WorldClock
     from rapport.errors import ServiceError, StoreError
 
+    archived_us = SystemClock().now_us() - round((2 * settings.archive_every_s + _ON_THE_WAY_S) * 1e6)
     try:
-        return world_clock(settings).now_us()
+        clock = world_clock(settings)
     except (ServiceError, StoreError):
-        return SystemClock().now_us()
+        return archived_us
+    return clock.at(archived_us) if isinstance(clock, WorldClock) else archived_us
 
 
 def _print_gate(result: GateResult) -> None:

@@ -195,8 +195,19 @@ class Story:
             self._asker = Asker(client, self._told)
             try:
                 self._world.live(self._bus, self._clock, self._asker, self._over)
+                if not self._over.is_set():
+                    self._stand_still()
             except BaseException as error:
                 self._problem = error
+
+    def _stand_still(self) -> None:
+        """The data has come to its end, and time with it: labels that looked further would see only silence."""
+        from rapport.cli.worldtime import publish_clock
+        from rapport.clock import WorldClock, from_us
+
+        now_us = self._clock.now_us()
+        publish_clock(self._settings, WorldClock(anchor_world_us=now_us, rate=0.0))
+        self._screen.say(f"the data ends here: the world's clock stands still at {from_us(now_us):%Y-%m-%d %H:%M}")
 
     def _told(self, asked: Asked) -> None:
         self._screen.decision(asked)

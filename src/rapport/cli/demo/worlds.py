@@ -29,7 +29,7 @@ class DemoWorld(Protocol):
     Attributes:
         title: one line.
         rate: world seconds per second while it lives.
-        drift: settings of the drift watch that fit the rate.
+        drift: settings of the archive and the drift watch that fit the rate.
         somebody: a customer of whom something is known, once the past is published.
     """
 
@@ -100,6 +100,7 @@ class _Simulated:
         self.title = f"a simulated world: {self.customers:,} customers, {self.days} days of history"
         self._world = World(self.seed, self.customers)
         self.drift = {
+            "archive_every_s": 1.0,
             "drift_every_s": 15,
             "drift_cooldown_s": 30,
             "drift_min_rows": max(200, self.customers * 6 // 10),
@@ -163,6 +164,7 @@ class _Filed:
     rate: float = 0.25 * 86_400
     drift: dict[str, Any] = field(
         default_factory=lambda: {
+            "archive_every_s": 1.0,
             "drift_every_s": 15,
             "drift_cooldown_s": 45,
             "drift_share": 0.2,
