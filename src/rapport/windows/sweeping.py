@@ -46,7 +46,7 @@ def history(
 @jit
 def _fold(entry, features, src, events, first, last, as_of, tile, row, outputs):
     """Fold events [first, last) into one series' features, from the newest back."""
-    column, kind, slide, parts, feature, end = entry[0], entry[1], entry[2], entry[4], entry[5], entry[6]
+    kind, slide, parts, feature, end = entry[1], entry[2], entry[4], entry[5], entry[6]
     clear(tile)
     segment, index = np.int64(0), np.int64(0)
     for event in range(last - 1, first - 1, -1):
@@ -60,7 +60,7 @@ def _fold(entry, features, src, events, first, last, as_of, tile, row, outputs):
                 feature += 1
             if feature == end:
                 return
-        if seen(events, column, event):
+        if seen(events, entry, event):
             add_event(tile, src, entry, events, event)
     if parts & DISTINCT:
         cut_segment(tile, segment)
