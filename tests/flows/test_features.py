@@ -25,7 +25,8 @@ from feature_repo import sources, views
 from feature_repo.entities import customer
 from flows.all import all_branches
 from flows.archive import archive
-from flows.features import GROUP, Declared, Updater, features, load_declared
+from flows.declared import Declared
+from flows.features import GROUP, Updater, features, load_declared
 from flows.ingest import ingest
 from flows.runtime import Runtime
 from rapport.bus import Bus, Message
