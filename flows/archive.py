@@ -15,12 +15,12 @@ import pyarrow as pa
 from bytewax.dataflow import Dataflow
 
 from flows.archive_rows import archive_topic, to_table
-from flows.beginning import archive_writer
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.check import CHECKED_SUFFIX
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime
 from flows.trim import Trimmer
+from rapport.archive import archive_writer
 from rapport.archive.schema import DECISIONS, with_source
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped

@@ -13,11 +13,11 @@ import redis
 
 from flows.check import CHECKED_SUFFIX
 from flows.declared import Declared
-from rapport.archive import Archive
+from rapport.archive import Archive, archive_writer
 from rapport.bus.protocol import START, Bus, Position
 from rapport.online import Keeping, Layouts
 
-__all__ = ["Beginning", "archive_writer"]
+__all__ = ["Beginning"]
 
 _LAST = 2**64 - 1
 
@@ -84,11 +84,6 @@ class Beginning:
             return START
         first = self._bus.reader(topic, partition, START).poll(1)
         return archived if first is None else _before(first.positions[0])
-
-
-def archive_writer(partition: int) -> str:
-    """The name under which the archive keeps the position of a partition."""
-    return f"bus-{partition}"
 
 
 def _before(position: Position) -> Position:

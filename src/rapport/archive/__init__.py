@@ -11,7 +11,7 @@ from rapport.archive.schema import (
     stored_schema,
     with_source,
 )
-from rapport.archive.store import Archive
+from rapport.archive.store import Archive, archive_writer
 from rapport.archive.table import Snapshot
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "TOPICS",
     "Archive",
     "Snapshot",
+    "archive_writer",
     "arrow_schema",
     "from_rows",
     "stored_name",

@@ -17,7 +17,7 @@ from rapport.archive.table import Snapshot, TopicTable
 from rapport.bus.protocol import START, Position
 from rapport.errors import ArchiveError
 
-__all__ = ["Archive"]
+__all__ = ["Archive", "archive_writer"]
 
 _UNUSABLE = "[]\\^|"
 """Characters that deltalake cannot have in a path (it panics or writes elsewhere)."""
@@ -130,6 +130,11 @@ class Archive:
 
     def _table(self, topic: str) -> TopicTable:
         return TopicTable(self.folder / topic, self.locks, stored_schema(topic))
+
+
+def archive_writer(partition: int) -> str:
+    """The name under which a topic's table keeps the position of a partition of the bus."""
+    return f"bus-{partition}"
 
 
 def _between(since_us: int | None, until_us: int | None) -> pc.Expression | None:

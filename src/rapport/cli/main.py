@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import customers, data, demo, drift, letters, models, processes, simulation
+from rapport.cli import customers, data, demo, drift, letters, models, processes, rebuilding, simulation
 from rapport.errors import RapportError
 
 __all__ = ["EXIT_CODES", "app", "run"]
@@ -52,6 +52,7 @@ for _command in (
     processes.down,
     processes.status,
     data.replay,
+    rebuilding.rebuild,
     simulation.simulate,
     letters.deadletters,
     customers.features,

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MARK_BYTES", "Marks", "decode_marks", "encode_marks"]
+__all__ = ["FENCE_BYTES", "MARK_BYTES", "Marks", "decode_marks", "encode_marks"]
 
 _DTYPE = np.dtype([("partition", ">u2"), ("hi", ">u8"), ("lo", ">u8")])
 MARK_BYTES = _DTYPE.itemsize
+FENCE_BYTES = MARK_BYTES + 14
+"""What a fenced write compares: the mark, and of the row its version, layout, newest time and number of gaps. A rebuild
+leaves the mark as it is; whoever still holds the row that it has completed must not write it back."""
 _NONE = bytes(MARK_BYTES)
 
 Marks = npt.NDArray[Any]

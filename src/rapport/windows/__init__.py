@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rapport.windows.columns import Column, Events, StringArray, column_of
     from rapport.windows.completing import complete
     from rapport.windows.gaps import Gap
+    from rapport.windows.lacking import lacking
     from rapport.windows.plan import Layout, Plan, SeriesLayout, compile_view
     from rapport.windows.reading import read
     from rapport.windows.sweeping import history
@@ -44,6 +45,7 @@ __all__ = [
     "compile_view",
     "complete",
     "history",
+    "lacking",
     "read",
     "result_kind",
     "translate",
@@ -57,6 +59,7 @@ _HOMES = {
     "plan": ("Layout", "Plan", "SeriesLayout", "compile_view"),
     "reading": ("read",),
     "sweeping": ("history",),
+    "lacking": ("lacking",),
     "translating": ("translate",),
     "updating": ("update",),
     "values": ("EXPIRED", "MISSING", "PRESENT", "STATUS_NAMES", "Values"),

@@ -76,7 +76,8 @@ def _walks(plan: Plan) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     for number, entry in enumerate(plan.series):
         alone = number + 1 if entry[4] & DISTINCT else 0
         groups.setdefault((int(entry[0]), alone), []).append(entry)
-    walks, features = [], []
+    walks: list[tuple[int, ...]] = []
+    features: list[tuple[int, ...]] = []
     for series in groups.values():
         first = len(features)
         for entry in series:
@@ -93,7 +94,7 @@ def _units(plan: Plan, columns: Keyed) -> npt.NDArray[np.int64]:
     if Kind.FLOAT not in kinds:
         keys: npt.NDArray[np.int64] = columns.keys
         return keys
-    units = columns.keys.copy()
+    units: npt.NDArray[np.int64] = columns.keys.copy()
     for place, kind in enumerate(kinds):
         if kind is Kind.FLOAT:
             fill_units(columns.keys[place], units[place])
