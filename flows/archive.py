@@ -21,7 +21,7 @@ from flows.check import CHECKED_SUFFIX
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime
 from flows.trim import Trimmer
-from rapport.archive.schema import DECISIONS
+from rapport.archive.schema import DECISIONS, with_source
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped
 from rapport.dead_letters import letter_message
@@ -121,6 +121,9 @@ class Archiver:
         topic, partition = place
         values = [value for polled in held.batches for value in polled.batch.values]
         table, refused = to_table(topic, values)
+        if topic != DECISIONS:
+            places = [position for polled in held.batches for position in polled.batch.positions]
+            table = with_source(table, partition, [place for i, place in enumerate(places) if i not in refused])
         if refused:
             letters = _letters(held, refused)
             self._patience.call(lambda: self._feed.bus.publish(letters))
