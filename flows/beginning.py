@@ -19,7 +19,7 @@ from rapport.online import Keeping, Layouts
 
 __all__ = ["Beginning"]
 
-_LAST = 2**64 - 1
+_LAST = 2**63 - 1
 
 
 class Beginning:
@@ -76,14 +76,14 @@ class Beginning:
 
     def _first(self, topic: str, partition: int) -> Position:
         """The position after which the flow will see every event; START: there was none before."""
-        committed = self._bus.position(self._group, topic, partition)
-        if committed > START:
-            return committed
-        archived = self._archive.position(topic.removesuffix(CHECKED_SUFFIX), archive_writer(partition))
-        if archived == START:
-            return START
-        first = self._bus.reader(topic, partition, START).poll(1)
-        return archived if first is None else _before(first.positions[0])
+        position = self._bus.position(self._group, topic, partition)
+        if position == START:
+            first = self._bus.reader(topic, partition, START).poll(1)
+            name = topic.removesuffix(CHECKED_SUFFIX)
+            position = _before(first.positions[0]) if first else self._archive.position(name, archive_writer(partition))
+            if not self._archive.has_events(name, partition, position):
+                return START
+        return position
 
 
 def _before(position: Position) -> Position:

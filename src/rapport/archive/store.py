@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from rapport.archive.files import delete_rows
 from rapport.archive.locks import exclusive
-from rapport.archive.schema import TIMESTAMP, TOPICS, arrow_schema, conform, stored_schema
+from rapport.archive.schema import SOURCE, TIMESTAMP, TOPICS, arrow_schema, conform, stored_schema
 from rapport.archive.sql import relation
 from rapport.archive.table import Snapshot, TopicTable
 from rapport.bus.protocol import START, Position
@@ -108,6 +108,22 @@ class Archive:
         """
         with self.snapshot(topic) as snapshot:
             return relation(snapshot, arrow_schema(topic))
+
+    def has_events(self, topic: str, partition: int, until: Position) -> bool:
+        """Whether a topic has events of a partition of the bus up to a position, or ones of which that is not known.
+
+        Raises:
+            ArchiveError: an unknown topic.
+        """
+        import pyarrow.dataset as ds  # imports pandas, which a writer has no use for
+
+        which, hi, lo = (pc.field(name) for name in SOURCE)
+        early = (hi < until.hi) | ((hi == until.hi) & (lo <= until.lo))
+        with self.snapshot(topic) as snapshot:
+            if not snapshot.files:
+                return False
+            files = ds.dataset([str(path) for path in snapshot.files], schema=stored_schema(topic), format="parquet")
+            return bool(files.head(1, columns=[], filter=which.is_null() | ((which == partition) & early)).num_rows)
 
     def delete_customer(self, customer_id: str) -> int:
         """Remove a customer's rows from every topic and every pushed file, so that no file holds them any more;

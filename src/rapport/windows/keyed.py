@@ -56,12 +56,17 @@ def _keys(column: Column) -> npt.NDArray[np.int64]:
 
 
 @jit
-def seen(events, entry, event):
-    """Whether a series sees an event: its column is not null there (column -1 is the event itself)."""
-    column = entry[0]
+def seen(events, column, event):
+    """Whether a column's aggregations see an event; column -1 is the event itself."""
+    return column < 0 or events.valid[column, event]
+
+
+@jit
+def taken(events, entry, event):
+    """Whether a series takes an event: it sees it, and it is not hidden from it."""
     if len(events.hidden) > 0 and events.hidden[entry[7], event]:
         return False
-    return column < 0 or events.valid[column, event]
+    return seen(events, entry[0], event)
 
 
 @jit

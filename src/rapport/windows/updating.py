@@ -16,7 +16,7 @@ from rapport.errors import RowCorrupt
 from rapport.windows.columns import Events
 from rapport.windows.compiled import jit
 from rapport.windows.gaps import GAP_BYTES, Gap, read_gap, write_gap
-from rapport.windows.keyed import Keyed, add_event, keyed, seen
+from rapport.windows.keyed import Keyed, add_event, keyed, taken
 from rapport.windows.plan import Plan
 from rapport.windows.rows import (
     body_of,
@@ -145,7 +145,7 @@ def _merge_tile(entry, src, cursor, events, order, j, last, index, tile):
         if behind < 0 or not next_tile(src, cursor, slide, behind):
             return np.int64(CORRUPT)
     while j < last and _tile_of(events, order[j], slide) == index:
-        if seen(events, entry, order[j]):
+        if taken(events, entry, order[j]):
             add_event(tile, src, entry, events, order[j])
         j += 1
     return j
@@ -161,7 +161,7 @@ def _update_series(entry, src, cursor, rest_stays, oldest, events, order, j, las
     kind, slide, parts = entry[1], entry[2], entry[4]
     at, n_tiles, previous = np.int64(0), np.int64(0), np.int64(0)
     while True:
-        while j < last and not (seen(events, entry, order[j]) and _tile_of(events, order[j], slide) >= oldest):
+        while j < last and not (taken(events, entry, order[j]) and _tile_of(events, order[j], slide) >= oldest):
             j += 1
         if j == last and cursor.left[0] == 0:
             return n_tiles, at
