@@ -86,9 +86,8 @@ class TopicReader:
         """Events and customers; the customers by estimate, within some per cent."""
         query = f"SELECT count(*), approx_count_distinct(customer_id) FROM {self._source}"  # noqa: S608 - see relation
         with self._connected() as connection:
-            found = connection.sql(query).fetchone()
-        assert found is not None
-        return int(found[0]), int(found[1])
+            ((events, customers),) = connection.sql(query).fetchall()
+        return int(events), int(customers)
 
     def all(self, chunk_events: int) -> Iterator[Chunk]:
         """All customers with their events; a chunk has up to `chunk_events`, but at least one customer's."""
