@@ -125,9 +125,11 @@ def test_a_changed_window_is_filled_again(store: FeatureStore, runtime: Runtime)
     apply(store, view("mine", 10))
     runtime.bus.publish(orders(0, 300, 1))
     run(runtime, load_declared(runtime.settings), "ingest", "archive", "features")
+    runtime.bus.publish(orders(300, 20, 2))
+    run(runtime, load_declared(runtime.settings), "ingest", "features")
     wider = view("mine", 60)
     apply(store, wider)
-    runtime.bus.publish(orders(300, 20, 2))
+    runtime.bus.publish(orders(320, 10, 3))
     run(runtime, load_declared(runtime.settings), "ingest", "features")
     with pytest.raises(ArchiveError, match="do the flows run"):
         # The rows have seen events that nobody has archived yet.

@@ -7,7 +7,7 @@ spine, not the archive (DuckDB spills its sort to disk). Views over the same sou
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ STATUS = "__status__"
 
 _CHUNK_EVENTS = 2_000_000
 _BATCH_EVENTS = 250_000
+_MEMORY = "2GB"
 _SQL_TYPES = {Kind.INT: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.STRING: "VARCHAR", Kind.BOOL: "BOOLEAN"}
 Ints = npt.NDArray[np.int64]
 
@@ -59,6 +60,7 @@ def sweep(
     keys: pd.Index,
     as_of_us: Ints,
     chunk_events: int = _CHUNK_EVENTS,
+    settings: Mapping[str, str] | None = None,
 ) -> list[pa.Table]:
     """The features of every plan for every spine row.
 
@@ -69,6 +71,7 @@ def sweep(
         keys: the distinct entity keys.
         as_of_us: int64[s], UTC microseconds.
         chunk_events: events held at once, beyond one entity's own.
+        settings: of DuckDB; by default it sorts in 2 GB, and beyond that on disk.
 
     Returns:
         for each plan a table of s rows: STATUS, then the plan's features.
@@ -79,7 +82,7 @@ def sweep(
     order = np.argsort(spine_entity, kind="stable")
     entity, as_of = spine_entity[order], as_of_us[order]
     pieces: list[list[pa.Table]] = [[] for _ in plans]
-    with _connected() as connection:
+    with _connected(settings or {}) as connection:
         for low, high, starts, events in _chunks(connection, source, plans, keys, as_of, chunk_events):
             rows = slice(*np.searchsorted(entity, (low, high)))
             for plan, parts in zip(plans, pieces, strict=True):
@@ -171,6 +174,6 @@ def _table(values: Values) -> pa.Table:
     return pa.table(columns)
 
 
-def _connected() -> duckdb.DuckDBPyConnection:
+def _connected(settings: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / "rapport-duckdb"
-    return connect(temp_directory=str(spill))
+    return connect(**{"temp_directory": str(spill), "memory_limit": _MEMORY, **settings})

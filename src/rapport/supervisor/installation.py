@@ -17,7 +17,7 @@ __all__ = ["installation"]
 
 def installation(settings: Settings, wanted: Wanted) -> list[Service]:
     """The services of one machine. Redis first unless it is someone else's; then flows; then what reads from them."""
-    services = [_flows(settings), _service(settings)]
+    services = [_flows(settings), _rebuild(settings), _service(settings)]
     if not settings.redis_url:
         services.append(_redis(settings))
     if wanted.watch:
@@ -72,6 +72,12 @@ def _service(settings: Settings) -> Service:
         port=settings.port,
         grace_s=20,
     )
+
+
+def _rebuild(settings: Settings) -> Service:
+    """What adds their past to views that a flow begins late; asleep but for a look at Redis now and then."""
+    argv = [sys.executable, "-m", "rapport.cli", "rebuild", "--watch"]
+    return Service("rebuild", command(argv, folder=settings.root), stage=2, steady_s=0.5)
 
 
 def _watch(settings: Settings) -> Service:
