@@ -180,7 +180,7 @@ def test_it_may_be_killed_and_doubled_while_the_flow_writes(
         both = [rebuilder(environment, 0) for _ in range(2)]
         assert [process.wait(120) for process in both] == [0, 0]
         assert not lacks(runtime)
-    wait_s = time.monotonic() + 60
+    wait_s = time.monotonic() + 180
     with flows(environment):
         while not _all_is_applied(runtime) and time.monotonic() < wait_s:
             time.sleep(0.1)
@@ -223,7 +223,7 @@ def publishing(runtime: Runtime, messages: Sequence[Any]) -> Iterator[None]:
         thread.join()
 
 
-def wait_until(holds: Any, seconds: float = 60) -> None:
+def wait_until(holds: Any, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
