@@ -17,7 +17,7 @@ from rapport.windows import Aggregation, Kind, View, compile_view
 
 EVENTS, CUSTOMERS, ROWS = 1_500_000, 3_000, 2_000
 DAY_US = 86_400_000_000
-LITTLE = {"memory_limit": "96MB", "threads": "1"}
+LITTLE = {"memory_limit": "40MB", "threads": "1"}
 
 
 @pytest.fixture(scope="module")

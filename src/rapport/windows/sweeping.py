@@ -28,7 +28,7 @@ from rapport.windows.view import Kind
 __all__ = ["history"]
 
 _SUM, _MEAN, _STD = (FUNCTION_CODES[name] for name in ("sum", "mean", "std"))
-_SLIDE = 3
+_SLIDE = 4
 """Where a walk's feature has its slide, behind FEATURE_FIELDS."""
 _EVER, _MOST = np.int64(-0x8000_0000_0000_0000), np.int64(0x7FFF_FFFF_FFFF_FFFF)
 _IN_TILE = FIRST | LAST | LAST_TIME
