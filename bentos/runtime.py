@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import time
 from pathlib import Path
@@ -25,17 +26,19 @@ from bentos.worldtime import FollowedClock
 from rapport.bus import open_bus
 from rapport.bus.protocol import Bus
 from rapport.clock import WORLD_CLOCK_KEY
+from rapport.consistency import keep_definitions
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
 from rapport.errors import BusError, ServiceError, StoreUnavailable
 from rapport.models import Champions
-from rapport.online import OnlineReader, connect_async, reader_for
+from rapport.online import OnlineReader, WindowedView, connect_async, reader_for
 from rapport.settings import Settings
 
 __all__ = ["Runtime"]
 
 FEATURE_SERVICE = "personalization"
 BUS_TIMEOUT_S = 1.0
+_logger = logging.getLogger(__name__)
 WARM_UP_DECISIONS = 50
 
 
@@ -125,10 +128,20 @@ class Runtime:
                 self._settings.data_dir / "models", self._reader.fingerprints, poll_s=float("inf")
             )
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
+            self.features.definitions = await asyncio.to_thread(self._keep_definitions, self._reader)
             self.features.reader = self._reader
             self.scorer.champions = self._champions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
             raise StoreUnavailable("does not answer; decisions go on without features")
+
+    def _keep_definitions(self, reader: OnlineReader) -> dict[str, str]:
+        """What old decisions are replayed under; decisions go on without it."""
+        views = [view.plan.view for view in reader.views if isinstance(view, WindowedView)]
+        try:
+            return keep_definitions(self._settings, views)
+        except OSError as error:
+            _logger.warning("definitions of views cannot be kept, so decisions do not name theirs: %s", error)
+            return {}
 
     async def _keep_models(self) -> None:
         if self._champions is not None:

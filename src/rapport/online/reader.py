@@ -39,6 +39,7 @@ class OnlineReader:
         self._client = client
         self._async_client = async_client
         self._keys = KeyMaker(project)
+        self.views = tuple(views)
         self._assembly = Assembly(views)
         self._fields = self._assembly.fields
         self.names = self._assembly.names
