@@ -40,7 +40,8 @@ def read_chunks(archive: Archive, wanted: Range, rows: int) -> Iterator[tuple[li
         inside = f"FROM {source} WHERE {' AND '.join(limits) or 'true'}"
         found = connection.sql(f"SELECT count(DISTINCT decision_id) {inside}").fetchall()[0]
         total = min(found[0], wanted.sample or found[0])
-        chosen = f"SELECT decision_id, any_value(event_time) AS time, any_value(record) AS record {inside} GROUP BY decision_id"
+        columns = "decision_id, any_value(event_time) AS time, any_value(record) AS record"
+        chosen = f"SELECT {columns} {inside} GROUP BY decision_id"
         if wanted.sample is not None:
             # The order of a hash is as good as a random one, and needs no more memory than the sample.
             chosen += f" ORDER BY hash(decision_id) LIMIT {wanted.sample}"

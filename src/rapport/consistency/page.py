@@ -102,7 +102,7 @@ def _rows(features: Iterable[FeatureReport], shown: list[str]) -> Iterable[str]:
         if view != last:
             yield f'<tr class="view"><td colspan="6">{escape(view)}</td></tr>'
             last = view
-        largest = "" if one.largest_difference is None else f"{one.largest_difference:,.6g}"
+        largest = "" if one.largest_difference is None else _figure(one.largest_difference)
         yield (
             f'<tr><td>{escape(feature)}</td><td class="bars">{_bar(one, shown)}</td><td class="n">{one.compared:,}</td>'
             f'<td class="n">{one.mismatches:,}</td><td class="n">{one.missing:,}</td><td class="n">{largest}</td></tr>'
@@ -165,6 +165,10 @@ def _y(share: float) -> float:
 
 def _share(power: int) -> str:
     return f"{10.0 ** (power + 2):g} %"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def _percent(part: int, whole: int) -> str:

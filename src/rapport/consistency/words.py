@@ -21,5 +21,5 @@ def notes(report: ConsistencyReport) -> list[str]:
         )
     if report.unexplained:
         ids = dict.fromkeys(example for feature in report.features for example in feature.examples)
-        lines.append(f"{report.unexplained:,} values are unexplained, as in decisions {', '.join(list(ids)[:5])}")
+        lines.append(f"unexplained values: {report.unexplained:,}, as in decisions {', '.join(list(ids)[:5])}")
     return lines
