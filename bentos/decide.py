@@ -126,6 +126,7 @@ class Decider:
                 features=known.features,
                 latency_ms=round(seconds * 1e3, 3),
                 views=self._features.definitions,
+                rebuilding=self._features.rebuilding,
                 clock_rate=rate_of(self._clock),
             )
         )

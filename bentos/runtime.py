@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import threading
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from bentos.features import FeatureGateway
 from bentos.freshness import Freshness
 from bentos.health import health_of
 from bentos.intake import Intake
+from bentos.kept import KeptViews
 from bentos.metrics import Metrics
 from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.scoring import MODELS, SEGMENTS, Scorer
@@ -26,19 +26,17 @@ from bentos.worldtime import FollowedClock
 from rapport.bus import open_bus
 from rapport.bus.protocol import Bus
 from rapport.clock import WORLD_CLOCK_KEY
-from rapport.consistency import keep_definitions
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
 from rapport.errors import BusError, ServiceError, StoreUnavailable
 from rapport.models import Champions
-from rapport.online import OnlineReader, WindowedView, connect_async, reader_for
+from rapport.online import OnlineReader, connect_async, reader_for
 from rapport.settings import Settings
 
 __all__ = ["Runtime"]
 
 FEATURE_SERVICE = "personalization"
 BUS_TIMEOUT_S = 1.0
-_logger = logging.getLogger(__name__)
 WARM_UP_DECISIONS = 50
 
 
@@ -56,6 +54,7 @@ class Runtime:
         self._side: redis.asyncio.Redis | None = None
         self._warm_with: OnlineReader | None = None
         self._champions: Champions | None = None
+        self._kept: KeptViews | None = None
         self._freshness = Freshness()
         self._answering = load_answering(Path(__file__).parent)
         self._ready = False
@@ -80,6 +79,7 @@ class Runtime:
         says ready once the first look at every part has been taken."""
         background = self._background
         background.every(0.1, "online store", self._keep_store)
+        background.every(0.5, "kept views", self._keep_kept)
         background.every(0.5, "models", self._keep_models)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
@@ -128,20 +128,16 @@ class Runtime:
                 self._settings.data_dir / "models", self._reader.fingerprints, poll_s=float("inf")
             )
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
-            self.features.definitions = await asyncio.to_thread(self._keep_definitions, self._reader)
+            self._kept = await asyncio.to_thread(KeptViews, self._settings, self._reader)
+            self.features.definitions = self._kept.definitions
             self.features.reader = self._reader
             self.scorer.champions = self._champions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
             raise StoreUnavailable("does not answer; decisions go on without features")
 
-    def _keep_definitions(self, reader: OnlineReader) -> dict[str, str]:
-        """What old decisions are replayed under; decisions go on without it."""
-        views = [view.plan.view for view in reader.views if isinstance(view, WindowedView)]
-        try:
-            return keep_definitions(self._settings, views)
-        except OSError as error:
-            _logger.warning("definitions of views cannot be kept, so decisions do not name theirs: %s", error)
-            return {}
+    async def _keep_kept(self) -> None:
+        if self._kept is not None:
+            self.features.rebuilding = await asyncio.to_thread(self._kept.rebuilding)
 
     async def _keep_models(self) -> None:
         if self._champions is not None:

@@ -83,6 +83,8 @@ def _plant(world: PlantedWorld) -> None:
 
     features = {**good.features, "rfm__frequency": 3.0}
     world.log("corrupted", _copy(good, "corrupted", 1, features=features))
+    rebuilt = {name: None if name == "rfm__monetary_micros" else value for name, value in good.features.items()}
+    world.log("rebuilding", _copy(good, "rebuilding", 4, features=rebuilt, rebuilding=("rfm",)))
     world.log("old", _copy(good, "old", 2, features=features, views={}))
     record = msgspec.json.decode(msgspec.json.encode(_copy(good, "first form", 3)))
     del record["views"], record["clock_rate"]

@@ -16,6 +16,7 @@ from rapport.consistency.reasons import (
     FEATURES_STALE,
     IN_FLIGHT,
     LATE_EVENT,
+    REBUILDING,
     UNEXPLAINED,
     UNKNOWN_DEFINITION,
 )
@@ -49,7 +50,8 @@ Event = tuple[int, int, int]
 def known(events: Sequence[Event]) -> CustomerEvents:
     ordered = sorted(events, key=lambda event: -event[0])
     rows = [(str(at), AS_OF_US - time, {"amount": amount}) for at, (time, _, amount) in enumerate(ordered)]
-    return CustomerEvents(events_of(KINDS, rows), np.array([AS_OF_US - event[1] for event in ordered], np.int64))
+    arrivals = np.array([AS_OF_US - event[1] for event in ordered], np.int64)
+    return CustomerEvents(events_of(KINDS, rows), arrivals, np.argsort(arrivals, kind="stable"))
 
 
 def logged(events: Sequence[Event], declared: View | None = None) -> dict[str, Any]:
@@ -62,12 +64,17 @@ def logged(events: Sequence[Event], declared: View | None = None) -> dict[str, A
 
 
 def ask(
-    events: Sequence[Event], values: Mapping[str, Any], *, then: Plan | None = PLAN, stale: bool = False
+    events: Sequence[Event],
+    values: Mapping[str, Any],
+    *,
+    then: Plan | None = PLAN,
+    rebuilding: bool = False,
+    stale: bool = False,
 ) -> Explained:
     """Why these values are not those of all the events."""
     truth = logged([event for event in events if event[0] >= 0])
     wrong = [name for name, value in values.items() if truth.get(name) != value]
-    return explain(PLAN, known(events), Asked(AS_OF_US, values, wrong, SLACK_US, stale, then))
+    return explain(PLAN, known(events), Asked(AS_OF_US, values, wrong, SLACK_US, rebuilding, stale, then))
 
 
 OLD = [(600 * SECOND_US, 600 * SECOND_US - 5_000, 3), (90 * SECOND_US, 90 * SECOND_US - 5_000, 4)]
@@ -114,11 +121,17 @@ def test_another_definition() -> None:
     assert ask(events, {**logged(events, then), "n": 7.0}, then=compile_view(then)).reasons == {"n": UNEXPLAINED}
 
 
+def test_a_row_without_its_past() -> None:
+    values = {**logged(OLD), "total": None, "n": 99.0}
+    assert ask(OLD, values, rebuilding=True).reasons == {"total": REBUILDING, "n": UNEXPLAINED}
+    assert ask(OLD, values).reasons == {"total": UNEXPLAINED, "n": UNEXPLAINED}
+
+
 def test_a_feature_that_is_gone_is_computed_as_it_was() -> None:
     then = View("v", KINDS, (*view().aggregations, Aggregation("most", "max", "amount", None, None)))
-    asked = Asked(AS_OF_US, logged(OLD, then), ["most"], SLACK_US, False, compile_view(then))
+    asked = Asked(AS_OF_US, logged(OLD, then), ["most"], SLACK_US, False, False, compile_view(then))
     assert explain(PLAN, known(OLD), asked).reasons == {"most": DEFINITION_CHANGED}
-    broken = Asked(AS_OF_US, {**asked.logged, "most": 9.0}, ["most"], SLACK_US, False, compile_view(then))
+    broken = Asked(AS_OF_US, {**asked.logged, "most": 9.0}, ["most"], SLACK_US, False, False, compile_view(then))
     assert explain(PLAN, known(OLD), broken).reasons == {"most": UNEXPLAINED}
 
 

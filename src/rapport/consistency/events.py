@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from rapport.archive import Archive, arrow_schema
+from rapport.archive import Archive, arrow_schema, stored_schema
 from rapport.archive.sql import connect, identifier, relation
 from rapport.consistency.explain import CustomerEvents
 from rapport.feast.arrow import to_column
@@ -17,22 +18,28 @@ from rapport.windows import Events, Kind
 __all__ = ["TopicEvents", "first_events", "read_events"]
 
 
+Ints = npt.NDArray[np.int64]
+
+
 class TopicEvents:
     """Events of one topic, by customer and time.
 
     Args:
+        rank: int64[n], each event's place in the order of the bus.
         starts: customer to the place of its first event and that after its last.
     """
 
-    def __init__(self, events: Events, arrival_us: np.ndarray, starts: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, events: Events, arrival_us: Ints, rank: Ints, starts: Mapping[str, tuple[int, int]]) -> None:
         self._events = events
         self._arrival_us = arrival_us
+        self._rank = rank
         self._starts = starts
 
     def of(self, customer_id: str) -> CustomerEvents:
         """One customer's events; none for a customer who was not asked for."""
         first, end = self._starts.get(customer_id, (0, 0))
-        return CustomerEvents(take(self._events, np.arange(first, end)), self._arrival_us[first:end])
+        order = np.argsort(self._rank[first:end])
+        return CustomerEvents(take(self._events, np.arange(first, end)), self._arrival_us[first:end], order)
 
 
 def read_events(
@@ -47,13 +54,14 @@ def read_events(
         connection.register("wanted", pa.table({"customer_id": pa.array(customers, pa.string())}))
         table = connection.sql(
             "SELECT customer_id, epoch_us(event_time) AS time, "  # noqa: S608 - identifiers are quoted
-            f"epoch_us(coalesce(arrival_time, event_time)) AS arrival{columns} "
-            f"FROM {relation(snapshot, arrow_schema(topic))} SEMI JOIN wanted USING (customer_id) "
+            "epoch_us(coalesce(arrival_time, event_time)) AS arrival, "
+            f"row_number() OVER (ORDER BY arrival, source_hi, source_lo, time) AS rank{columns} "
+            f"FROM {relation(snapshot, stored_schema(topic))} SEMI JOIN wanted USING (customer_id) "
             f"WHERE epoch_us(event_time) <= {until_us} ORDER BY customer_id, time, arrival"
         ).to_arrow_table()
     found = {name: to_column(kind, _joined(table, f"c_{name}")) for name, kind in kinds.items()}
-    times, arrivals = (_joined(table, name).to_numpy() for name in ("time", "arrival"))
-    return TopicEvents(Events(times, found), arrivals, _starts(_joined(table, "customer_id")))
+    times, arrivals, rank = (_joined(table, name).to_numpy() for name in ("time", "arrival", "rank"))
+    return TopicEvents(Events(times, found), arrivals, rank, _starts(_joined(table, "customer_id")))
 
 
 def first_events(archive: Archive, customers: Sequence[str]) -> dict[str, int]:

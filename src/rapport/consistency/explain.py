@@ -19,6 +19,7 @@ from rapport.consistency.reasons import (
     FEATURES_STALE,
     IN_FLIGHT,
     LATE_EVENT,
+    REBUILDING,
     UNEXPLAINED,
     UNKNOWN_DEFINITION,
 )
@@ -34,10 +35,16 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class CustomerEvents:
-    """All events of one customer in one topic, by event time, and when each arrived (int64[n], UTC microseconds)."""
+    """All events of one customer in one topic, by event time.
+
+    Attributes:
+        arrival_us: int64[n], when each arrived, UTC microseconds.
+        order: int64[n], the places of the events in the order in which the store applies them: that of the bus.
+    """
 
     events: Events
     arrival_us: npt.NDArray[np.int64]
+    order: Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ class Asked:
         wrong: those that history contradicts.
         slack_us: how long before the decision an event may have arrived without being readable, or after it and yet
             be readable, in microseconds of the world's clock.
+        rebuilding: whether the decision said that the view's rows did not all hold the past.
         stale: whether the decision said that its features were stale.
         then: the plan that the decision was made with; today's when the definition is the same, None when it is not
             known.
@@ -59,6 +67,7 @@ class Asked:
     logged: Mapping[str, FeatureValue]
     wrong: Sequence[str]
     slack_us: int
+    rebuilding: bool
     stale: bool
     then: Plan | None
 
@@ -82,6 +91,8 @@ def explain(today: Plan | None, known: CustomerEvents, asked: Asked) -> Explaine
     found = (
         _by_arrival(today, known, asked) if today is not None else Explained(dict.fromkeys(asked.wrong, UNEXPLAINED))
     )
+    if asked.rebuilding:
+        found = _with(found, {name: REBUILDING for name in asked.wrong if asked.logged[name] is None})
     if UNEXPLAINED not in found.reasons.values() or asked.then is today:
         return found
     if asked.then is None:
@@ -114,14 +125,13 @@ def _by_arrival(plan: Plan, known: CustomerEvents, asked: Asked) -> Explained:
 def _cuts(known: CustomerEvents, asked: Asked) -> Iterator[tuple[Places, int]]:
     """What the store may have applied, nearest to the decision first: the places of those events, and how long the
     first one that is left out had waited (negative: how long after the decision the last one came)."""
-    order = np.lexsort((known.events.event_time_us, known.arrival_us))
-    arrivals = known.arrival_us[order]
+    arrivals = known.arrival_us[known.order]
     oldest = np.iinfo(np.int64).min if asked.stale else asked.as_of_us - asked.slack_us
     first, now, last = np.searchsorted(arrivals, (oldest, asked.as_of_us + 1, asked.as_of_us + asked.slack_us + 1))
     for cut in range(now - 1, max(first, now - _MOST_TRIALS) - 1, -1):
-        yield order[:cut], int(asked.as_of_us - arrivals[cut])
+        yield known.order[:cut], int(asked.as_of_us - arrivals[cut])
     for cut in range(now + 1, min(last, now + _MOST_TRIALS) + 1):
-        yield order[:cut], int(asked.as_of_us - arrivals[cut - 1])
+        yield known.order[:cut], int(asked.as_of_us - arrivals[cut - 1])
 
 
 def _applied(known: CustomerEvents, places: Places, as_of_us: int) -> Events:

@@ -17,6 +17,7 @@ from rapport.consistency.reasons import (
     IN_FLIGHT,
     LATE_EVENT,
     REASONS,
+    REBUILDING,
     UNEXPLAINED,
     UNKNOWN_DEFINITION,
 )
@@ -32,6 +33,7 @@ _CLASSES = {
     LATE_EVENT: "late",
     IN_FLIGHT: "flight",
     FEATURES_STALE: "stale",
+    REBUILDING: "rebuilding",
     DEFINITION_CHANGED: "changed",
     ERASED: "erased",
     UNKNOWN_DEFINITION: "unknown",

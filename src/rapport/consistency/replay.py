@@ -245,6 +245,7 @@ class _Run:
             logged=one.logged,
             wrong=tuple(one.differences),
             slack_us=self._slack_us(one),
+            rebuilding=one.view in one.record.rebuilding,
             stale=FEATURES_STALE in one.record.degraded,
             then=then,
         )

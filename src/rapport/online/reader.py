@@ -39,11 +39,12 @@ class OnlineReader:
         self._client = client
         self._async_client = async_client
         self._keys = KeyMaker(project)
-        self.views = tuple(views)
         self._assembly = Assembly(views)
         self._fields = self._assembly.fields
         self.names = self._assembly.names
         self.kinds = self._assembly.kinds
+        self.project = project
+        self.views = tuple(views)
         self.fingerprints = dict(fingerprints or {})
 
     def read(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows:
