@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -18,6 +19,7 @@ _VALUES = {
     Kind.INT: st.integers(-3, 3) | st.integers(-(2**53), 2**53),
     Kind.FLOAT: _NUMBERS,
     Kind.BOOL: st.booleans(),
+    Kind.DECIMAL: st.integers(-(10**15), 10**15).map(lambda units: Decimal(units).scaleb(-3)),
     Kind.STRING: st.sampled_from(["", "a", "ä", "客户"]),
 }
 
@@ -30,7 +32,8 @@ def naive(kind: Kind, logged: Any, found: Any) -> tuple[int, float]:
         return MISSING, math.nan
     if kind is Kind.STRING or isinstance(logged, str):
         return (MATCH if logged == found else MISMATCH), math.nan
-    slack = TOLERANCE * max(abs(logged), abs(found)) if kind is Kind.FLOAT else 0
+    found = float(found)
+    slack = TOLERANCE * max(abs(logged), abs(found)) if kind in (Kind.FLOAT, Kind.DECIMAL) else 0
     return (MATCH, math.nan) if abs(logged - found) <= slack else (MISMATCH, logged - found)
 
 
@@ -46,7 +49,7 @@ def _pairs(draw: st.DrawFn) -> tuple[Kind, list[Any], list[Any]]:
 @given(_pairs())
 def test_as_the_naive_comparison(pairs: tuple[Kind, list[Any], list[Any]]) -> None:
     kind, logged, found = pairs
-    compared = compare(logged, column_of(kind, found))
+    compared = compare(logged, column_of(kind, found, 3 if kind is Kind.DECIMAL else 0))
     expected = [naive(kind, a, b) for a, b in zip(logged, found, strict=True)]
     assert compared.outcomes.tolist() == [outcome for outcome, _ in expected]
     for mine, (_, difference) in zip(compared.differences.tolist(), expected, strict=True):

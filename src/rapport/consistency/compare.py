@@ -15,7 +15,8 @@ __all__ = ["MATCH", "MISMATCH", "MISSING", "TOLERANCE", "Compared", "compare", "
 
 MATCH, MISMATCH, MISSING = 0, 1, 2
 TOLERANCE = 1e-9
-"""Largest relative difference at which two floats count as equal; integers, booleans and strings must be the same."""
+"""Largest relative difference at which floats, and decimals, which a log rounds, count as equal; all else must be the
+same."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,7 +37,7 @@ class Compared:
 def compare(logged: Sequence[FeatureValue], found: Column) -> Compared:
     """Compare n logged values of a feature with n recomputed ones.
 
-    A decision logs integers and booleans as floats; a float that is not finite counts as null, as JSON has it.
+    A decision logs all numbers as floats; one that is not finite counts as null, as JSON has it.
     """
     if found.kind is Kind.STRING:
         return _texts(logged, found)
@@ -44,7 +45,8 @@ def compare(logged: Sequence[FeatureValue], found: Column) -> Compared:
     null = np.fromiter((value is None for value in logged), np.bool_, len(logged)), np.isnan(theirs)
     with np.errstate(invalid="ignore"):
         differences = ours - theirs
-        slack = TOLERANCE * np.maximum(np.abs(ours), np.abs(theirs)) if found.kind is Kind.FLOAT else 0.0
+        rounded = found.kind in (Kind.FLOAT, Kind.DECIMAL)
+        slack = TOLERANCE * np.maximum(np.abs(ours), np.abs(theirs)) if rounded else 0.0
         same = np.abs(differences) <= slack
     outcomes = np.where(same | (null[0] & null[1]), MATCH, np.where(null[0] | null[1], MISSING, MISMATCH))
     return Compared(outcomes.astype(np.uint8), np.where(outcomes == MISMATCH, differences, np.nan))
@@ -56,7 +58,7 @@ def numbers_of(logged: Sequence[FeatureValue]) -> Floats:
 
 
 def _floats(column: Column) -> Floats:
-    values = np.where(column.valid, np.asarray(column.values, np.float64), np.nan)
+    values = np.where(column.valid, np.asarray(column.values, np.float64) / 10**column.scale, np.nan)
     return np.where(np.isfinite(values), values, np.nan)
 
 

@@ -20,12 +20,13 @@ __all__ = ["find_definition", "keep_definitions", "print_of"]
 
 
 class _Definition(msgspec.Struct, frozen=True):
-    """What makes a windowed view's values what they are: its aggregations, the kinds of their columns, its ttl."""
+    """What makes a windowed view's values what they are: its aggregations, their columns' kinds and scales, its ttl."""
 
     name: str
     kinds: dict[str, Kind]
     aggregations: tuple[Aggregation, ...]
     ttl_us: int | None
+    scales: dict[str, int] = {}
 
 
 def print_of(view: View) -> str:
@@ -58,14 +59,14 @@ def find_definition(settings: Settings, name: str, print_: str) -> View | None:
         found = msgspec.json.decode(path.read_bytes(), type=_Definition)
     except (OSError, msgspec.MsgspecError):
         return None
-    return View(found.name, found.kinds, found.aggregations, found.ttl_us)
+    return View(found.name, found.kinds, found.aggregations, found.ttl_us, found.scales)
 
 
 def _encoded(view: View) -> bytes:
     named = {a.column: view.kinds[a.column] for a in view.aggregations if a.column}
-    return msgspec.json.encode(
-        _Definition(view.name, named, view.aggregations, view.ttl_us or None), order="deterministic"
-    )
+    scales = {name: scale for name, scale in view.scales.items() if name in named}
+    found = _Definition(view.name, named, view.aggregations, view.ttl_us or None, scales)
+    return msgspec.json.encode(found, order="deterministic")
 
 
 def _path(settings: Settings, name: str, print_: str) -> Path:

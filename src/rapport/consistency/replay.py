@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from rapport.archive import Archive
 from rapport.clock import to_us
@@ -16,10 +17,11 @@ from rapport.consistency.declared import Declared, open_declared
 from rapport.consistency.events import TopicEvents, first_events, read_events
 from rapport.consistency.explain import Asked, Explained, explain
 from rapport.consistency.log import Range, read_chunks
-from rapport.consistency.reasons import DEFINITION_CHANGED, ERASED, UNKNOWN_DEFINITION
+from rapport.consistency.reasons import DEFINITION_CHANGED, ERASED, UNEXPLAINED, UNKNOWN_DEFINITION
 from rapport.consistency.report import ConsistencyReport, Difference, Tally
 from rapport.decisions.degraded import FEATURES_CORRUPT, FEATURES_STALE, UNKNOWN_CUSTOMER
 from rapport.decisions.record import DecisionRecord, FeatureValue
+from rapport.events.columns import COLUMNS
 from rapport.feast.arrow import to_column
 from rapport.online.selection import take
 from rapport.settings import Settings
@@ -191,7 +193,12 @@ class _Run:
         )
         references = [name.replace("__", ":", 1) for name in asked]
         table = self._declared.store.get_historical_features(spine, references, full_feature_names=True).to_arrow()
-        return {name: to_column(self._kind(name), table[name].combine_chunks()) for name in asked}
+        return {name: self._column(name, table[name].combine_chunks()) for name in asked}
+
+    def _column(self, name: str, values: pa.Array) -> Column:
+        if pa.types.is_decimal(values.type):  # a decision logs a decimal as a float
+            return to_column(Kind.FLOAT, values.cast(pa.float64()))
+        return to_column(self._kind(name), values)
 
     def _kind(self, name: str) -> Kind:
         view, _, feature = name.partition("__")
@@ -202,18 +209,19 @@ class _Run:
     def _explain(self, wrong: Sequence[_Wrong]) -> None:
         """Count a reason for everything that differs."""
         erased = self._erased(wrong)
-        topics: dict[str | None, list[_Wrong]] = defaultdict(list)
+        topics: dict[str, list[_Wrong]] = defaultdict(list)
         for one in wrong:
-            if id(one) in erased:
+            topic = self._declared.topic(one.view)
+            if topic is None:
+                self._count(one, Explained(dict.fromkeys(one.differences, self._of_no_view(one))))
+            elif topic not in COLUMNS:  # files of the user's own, without arrivals
+                self._count(one, Explained(dict.fromkeys(one.differences, UNEXPLAINED)))
+            elif id(one) in erased:
                 self._count(one, Explained(dict.fromkeys(one.differences, ERASED)))
             else:
-                topics[self._declared.topic(one.view)].append(one)
+                topics[topic].append(one)
         for topic, some in topics.items():
-            if topic is None:
-                for one in some:
-                    self._count(one, Explained(dict.fromkeys(one.differences, self._of_no_view(one))))
-            else:
-                self._explain_topic(topic, some)
+            self._explain_topic(topic, some)
 
     def _erased(self, wrong: Sequence[_Wrong]) -> set[int]:
         """Those of customers of whom the archive has nothing up to the decision, though the decision had something."""
