@@ -1,6 +1,6 @@
 # make demo [DATA=file]   everything, once, with a simulated world or a file of purchases
 # make test               the checks below and all tests; PYTHON=3.12 chooses another Python
-# make bench              measurements, each beside its floor or peer
+# make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make check              ruff, mypy --strict, layering
 # make docs               write docs/cli.md and docs/settings.md anew from the code
 # make clean              remove caches and the demo's data; your own data in .rapport/ stays
@@ -13,6 +13,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?=
 DATA ?=
+PAGE ?=
 export UV_PROJECT_ENVIRONMENT := $(if $(PYTHON),.cache/venv-$(PYTHON),.venv)
 BIN := $(UV_PROJECT_ENVIRONMENT)/bin
 COMPILED := $(UV_PROJECT_ENVIRONMENT)/.engine-compiled
@@ -48,7 +49,7 @@ test-slow: sync
 	@$(BIN)/pytest -m slow
 
 bench: sync
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(if $(filter no,$(PAGE)),,--page)
 
 docs: sync
 	@$(BIN)/python -m rapport.cli.reference

@@ -4,7 +4,7 @@
     python -m benchmarks --list
 
 NAME: a module of this package, `bytewax_window` say; default: all. --quick: a tenth of the work, for a first look.
---page writes docs/performance.md and its pictures from this run.
+--page writes docs/performance.md and its pictures: this run's figures, and the newest saved ones of what was not run.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> int:
             groups.append(run(name, known[name], arguments.quick))
         print_group(console, groups[-1])
     console.print(f"saved as {save(arguments.quick, groups)}")
-    _write_page(console, arguments.page)
+    _write_page(console, arguments.page, arguments.quick)
     return 1 if any(group.error for group in groups) else 0
 
 
@@ -80,9 +80,8 @@ def run(name: str, title: str, quick: bool) -> Group:
     return Group(name, title, measured, seconds=seconds)
 
 
-def _write_page(console: Console, wanted: bool) -> None:
-    found = newest()
-    if wanted and found is not None:
+def _write_page(console: Console, wanted: bool, quick: bool) -> None:
+    if wanted and (found := newest(quick)):
         console.print(f"wrote {write_page(found, HERE.parent / 'docs')}")
 
 
@@ -90,7 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
-    parser.add_argument("--page", action="store_true", help="write docs/performance.md from this run")
+    parser.add_argument("--page", action="store_true", help="write docs/performance.md")
     parser.add_argument("--list", action="store_true", help="say which benchmarks there are")
     return parser.parse_args()
 

@@ -30,6 +30,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         peer_value: its median.
         peer_p99: its 99th percentile.
         note: a sentence on how, where the name does not say it.
+        x, x_unit, series: of figures measured over a parameter: its value, what it is, and whose line this is a point
+            of. They are drawn as lines, one plot per unit.
     """
 
     name: str
@@ -42,6 +44,9 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     peer_value: float | None = None
     peer_p99: float | None = None
     note: str = ""
+    x: float | None = None
+    x_unit: str = ""
+    series: str = ""
 
     @property
     def ratio(self) -> float | None:

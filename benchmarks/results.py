@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.frame import Measurement
 
-__all__ = ["FOLDER", "Group", "Machine", "Run", "describe", "newest", "save"]
+__all__ = ["FOLDER", "Group", "Machine", "Run", "Section", "describe", "newest", "save"]
 
 FOLDER = Path(__file__).parent / "results"
 _VERSIONS = (
@@ -62,6 +62,13 @@ class Run(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...]
 
 
+class Section(msgspec.Struct, frozen=True):
+    """One benchmark's measurements, and the run that they are of."""
+
+    run: Run
+    group: Group
+
+
 def describe() -> Machine:
     """This machine."""
     return Machine(
@@ -84,10 +91,14 @@ def save(quick: bool, groups: list[Group]) -> Path:
     return path
 
 
-def newest() -> Run | None:
-    """The newest run that was saved."""
-    paths = sorted(FOLDER.glob("*.json"))
-    return msgspec.json.decode(paths[-1].read_bytes(), type=Run) if paths else None
+def newest(quick: bool = False) -> list[Section]:
+    """Of each benchmark the newest measurements that were saved, by name; quick ones only when asked for."""
+    found: dict[str, Section] = {}
+    for path in sorted(FOLDER.glob("*.json")):
+        run = msgspec.json.decode(path.read_bytes(), type=Run)
+        if quick or not run.quick:
+            found |= {group.name: Section(run, group) for group in run.groups if group.measurements}
+    return [found[name] for name in sorted(found)]
 
 
 def _processor() -> str:

@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,7 @@ from bentos.known import Known, known_from
 from bentos.metrics import Metrics
 from bentos.schemas import PersonalizeRequest
 from bentos.scoring import Scored, Scorer
-from rapport.clock import Clock, from_us
+from rapport.clock import Clock, from_us, rate_of
 from rapport.decisions import Decision, DecisionLog, DecisionRecord, Sentiment, make_situation
 from rapport.decisions.degraded import FEATURES_STALE, INTERNAL_ERROR, POLICY_UNAVAILABLE, cause_of
 from rapport.decisions.record import RenderedTemplate
@@ -118,7 +119,17 @@ class Decider:
         metrics.rules[decision.rule] += 1
         for code in decision.degraded:
             metrics.degraded[cause_of(code)] += 1
-        self._log.offer(_record(request, known, decision, seconds))
+        self._log.offer(
+            DecisionRecord(
+                **_fields(known, decision),
+                customer_id=request.customer_id if known.personal else "",
+                features=known.features,
+                latency_ms=round(seconds * 1e3, 3),
+                views=self._features.definitions,
+                rebuilding=self._features.rebuilding,
+                clock_rate=rate_of(self._clock),
+            )
+        )
 
 
 def _sentiment(signals: TextSignals | None, known: Known) -> Sentiment:
@@ -135,17 +146,10 @@ def _label(score: float) -> Label:
     return "positive" if score > 0 else "negative"
 
 
-def _record(request: PersonalizeRequest, known: Known, decision: Decision, seconds: float) -> DecisionRecord:
+def _fields(known: Known, decision: Decision) -> dict[str, Any]:
+    """The decision's own fields; what the customer wrote is personal, too."""
     fields = {name: getattr(decision, name) for name in Decision.__struct_fields__}
-    if not known.personal:
-        # what the customer wrote is personal, too
-        fields["sentiment"] = Sentiment()
-    return DecisionRecord(
-        **fields,
-        customer_id=request.customer_id if known.personal else "",
-        features=known.features,
-        latency_ms=round(seconds * 1e3, 3),
-    )
+    return fields if known.personal else {**fields, "sentiment": Sentiment()}
 
 
 def _neutral(as_of_us: int) -> Decision:

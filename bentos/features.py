@@ -28,10 +28,14 @@ class FeatureGateway:
 
     Attributes:
         reader: what reads; None while the store has not been reached yet.
+        definitions: windowed view to the print of the definition that the reader has of it.
+        rebuilding: views whose rows do not all hold their customers' past.
     """
 
     def __init__(self, deadline_s: float, metrics: Metrics, breaker: Breaker | None = None) -> None:
         self.reader: Reader | None = None
+        self.definitions: dict[str, str] = {}
+        self.rebuilding: tuple[str, ...] = ()
         self.breaker = breaker or Breaker()
         self._deadline_s = deadline_s
         self._metrics = metrics

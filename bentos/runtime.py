@@ -18,6 +18,7 @@ from bentos.features import FeatureGateway
 from bentos.freshness import Freshness
 from bentos.health import health_of
 from bentos.intake import Intake
+from bentos.kept import KeptViews
 from bentos.metrics import Metrics
 from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.scoring import MODELS, SEGMENTS, Scorer
@@ -53,6 +54,7 @@ class Runtime:
         self._side: redis.asyncio.Redis | None = None
         self._warm_with: OnlineReader | None = None
         self._champions: Champions | None = None
+        self._kept: KeptViews | None = None
         self._freshness = Freshness()
         self._answering = load_answering(Path(__file__).parent)
         self._ready = False
@@ -77,6 +79,7 @@ class Runtime:
         says ready once the first look at every part has been taken."""
         background = self._background
         background.every(0.1, "online store", self._keep_store)
+        background.every(0.5, "kept views", self._keep_kept)
         background.every(0.5, "models", self._keep_models)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
@@ -125,10 +128,16 @@ class Runtime:
                 self._settings.data_dir / "models", self._reader.fingerprints, poll_s=float("inf")
             )
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
+            self._kept = await asyncio.to_thread(KeptViews, self._settings, self._reader)
+            self.features.definitions = self._kept.definitions
             self.features.reader = self._reader
             self.scorer.champions = self._champions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
             raise StoreUnavailable("does not answer; decisions go on without features")
+
+    async def _keep_kept(self) -> None:
+        if self._kept is not None:
+            self.features.rebuilding = await asyncio.to_thread(self._kept.rebuilding)
 
     async def _keep_models(self) -> None:
         if self._champions is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rapport.clock import Clock, SystemClock, WorldClock
+from rapport.clock import Clock, SystemClock, WorldClock, rate_of
 
 __all__ = ["FollowedClock"]
 
@@ -18,6 +18,11 @@ class FollowedClock:
 
     def now_us(self) -> int:
         return self._clock.now_us()
+
+    @property
+    def rate(self) -> float:
+        """Seconds of the world per second of the machine."""
+        return rate_of(self._clock)
 
     def follow(self, published: bytes | None) -> None:
         """Take the clock in `published` (the value of WORLD_CLOCK_KEY); None: the system's. Anything else that is not a

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["WORLD_CLOCK_KEY", "Clock", "SystemClock", "WorldClock", "from_us", "to_us"]
+__all__ = ["WORLD_CLOCK_KEY", "Clock", "SystemClock", "WorldClock", "from_us", "rate_of", "to_us"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WORLD_CLOCK_KEY = "rapport:clock"
@@ -44,6 +44,11 @@ class WorldClock(msgspec.Struct, frozen=True):
     def at(self, system_us: int) -> int:
         """The world's time at a system time, both in microseconds."""
         return self.anchor_world_us + round((system_us - self.anchor_system_us) * self.rate)
+
+
+def rate_of(clock: Clock) -> float:
+    """Seconds of the clock per second of the machine: 1, unless it has a `rate`."""
+    return float(getattr(clock, "rate", 1.0))
 
 
 def to_us(moment: datetime) -> int:

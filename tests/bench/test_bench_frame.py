@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from benchmarks import results
 from benchmarks.__main__ import benchmarks, run
 from benchmarks.frame import Measurement, compared, latencies_ms, rate, spread
 from benchmarks.page import write_page
-from benchmarks.results import Group, Machine, Run
+from benchmarks.results import Group, Machine, Run, Section
 from benchmarks.show import cells, figure
 from tests.source_tree import ROOT
 
@@ -56,18 +58,44 @@ def test_a_benchmark_that_fails_says_so_and_does_not_stop_the_others() -> None:
 
 def test_the_page_has_tables_pictures_and_the_machine(tmp_path: Path) -> None:
     machine = Machine("A processor", 2, 7.8, "Linux 6", "3.11.7", {"numpy": "2.4"})
-    groups = (
-        Group("first", "The first", (compared(OURS, PEER), OURS)),
-        Group("second", "The second", (OURS,)),
-        Group("broken", "The broken", error="no"),
+    grown = tuple(
+        Measurement(name=f"cost at {n}", unit="us", value=float(n), x=float(n), x_unit="n", series=series)
+        for series in ("a", "b")
+        for n in (10, 100)
     )
-    text = write_page(Run(datetime(2026, 1, 2, tzinfo=UTC), "abc", False, machine, groups), tmp_path).read_text()
+    memory = Measurement(name="peak", unit="MB", value=5.0, better="lower")
+    groups = (
+        Group("first", "The first", (compared(OURS, PEER), OURS, memory)),
+        Group("second", "The second", (OURS,)),
+        Group("third", "The third", grown),
+    )
+    run = Run(datetime(2026, 1, 2, tzinfo=UTC), "abc", False, machine, groups)
+    text = write_page([Section(run, group) for group in groups], tmp_path).read_text()
     assert "A processor, 2 cores, 7.8 GB" in text
     assert "| ours | 300 |  | events/s | peer | 100 |  | 3 |" in text
-    assert "The broken" not in text
-    assert [path.name for path in (tmp_path / "images").iterdir()] == ["performance-first.svg"]
+    assert text.count("Measured on 2026-01-02 at commit abc") == 3
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    assert names == ["performance-first-memory.svg", "performance-first.svg", "performance-third-lines.svg"]
+    assert all(f"](images/{name})" in text for name in names)
     assert len(next(iter(cells(groups[0].measurements)))) == 8
 
 
 def test_results_are_not_in_the_repository() -> None:
     assert "/benchmarks/results/" in (ROOT / ".gitignore").read_text().split()
+
+
+def test_the_page_takes_the_newest_figures_of_each_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    machine = Machine("A processor", 2, 7.8, "Linux 6", "3.11.7", {})
+    for day, quick, groups in (
+        (1, False, (Group("a", "A", (OURS,)), Group("b", "B", (OURS,)))),
+        (2, False, (Group("b", "B", (PEER,)), Group("a", "A", error="no"))),
+        (3, True, (Group("a", "A", (PEER,)),)),
+    ):
+        run = Run(datetime(2026, 1, day, tzinfo=UTC), "abc", quick, machine, groups)
+        (tmp_path / f"{day}.json").write_bytes(msgspec.json.encode(run))
+    found = results.newest()
+    assert [(one.group.name, one.run.time.day, one.group.measurements) for one in found] == [
+        ("a", 1, (OURS,)),
+        ("b", 2, (PEER,)),
+    ]

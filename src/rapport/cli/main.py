@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import customers, data, demo, drift, letters, models, processes, rebuilding, simulation
+from rapport.cli import consistency, customers, data, demo, drift, letters, models, processes, rebuilding, simulation
 from rapport.errors import RapportError
 
 __all__ = ["EXIT_CODES", "app", "run"]
@@ -22,6 +22,7 @@ EXIT_CODES = {
     3: "bus, online store or archive does not answer, or does not accept",
     4: "a model is refused, or there is none",
     5: "a process of `rapport up` is not running, does not work or cannot be started",
+    consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
 }
@@ -63,6 +64,7 @@ for _command in (
     models.models,
     drift.drift,
     drift.watch,
+    consistency.consistency,
     demo.demo,
 ):
     app.command()(_command)

@@ -88,6 +88,12 @@ class DecisionRecord(Decision, frozen=True, kw_only=True):
     features: dict[str, FeatureValue]
     """Full name to value; numbers are floats, booleans 0 or 1."""
     latency_ms: float
+    views: dict[str, str] = {}
+    """Windowed view to the print of the definition that it was read with, as rapport.consistency keeps it."""
+    rebuilding: tuple[str, ...] = ()
+    """Windowed views whose rows did not all hold their customers' past yet: features may be null for that."""
+    clock_rate: float = 1.0
+    """Seconds of the world's clock per second of the machine, when the decision was made."""
     schema_version: Literal[1] = 1
 
 

@@ -43,6 +43,8 @@ class OnlineReader:
         self._fields = self._assembly.fields
         self.names = self._assembly.names
         self.kinds = self._assembly.kinds
+        self.project = project
+        self.views = tuple(views)
         self.fingerprints = dict(fingerprints or {})
 
     def read(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows:

@@ -1,0 +1,95 @@
+"""A benchmark's pictures: bars of figures beside their peers, lines of figures measured over a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.frame import Measurement
+from benchmarks.results import Group
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["pictures"]
+
+_OURS, _PEER = "#2563eb", "#b0b7c3"
+_COLOURS = (_OURS, "#d97706", "#059669", "#7c3aed", "#dc2626")
+_BYTES = ("B", "KB", "MB", "GB", "bytes")
+
+
+def pictures(group: Group, folder: Path) -> Iterator[Path]:
+    """Write `performance-<name>.svg` of what is a rate or a time, `…-memory.svg` of what is bytes, and `…-lines.svg`
+    of what was measured over a parameter, each only when there is something to draw."""
+    lined = [one for one in group.measurements if one.x is not None]
+    single = [one for one in group.measurements if one.x is None]
+    bytes_ = [one for one in single if _is_memory(one)]
+    speeds = [one for one in single if one.peer_value and not _is_memory(one)]
+    for suffix, shown, draw in (("", speeds, _bars), ("-memory", bytes_, _bars), ("-lines", lined, _lines)):
+        if shown:
+            yield _draw(folder / f"performance-{group.name}{suffix}.svg", shown, draw)
+
+
+def _is_memory(one: Measurement) -> bool:
+    return one.unit.partition(" ")[0] in _BYTES
+
+
+def _draw(path: Path, shown: Sequence[Measurement], draw: Any) -> Path:
+    """One panel per unit."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "rapport"
+    from matplotlib import pyplot as plt
+
+    units = sorted({one.unit for one in shown})
+    by_unit = [[one for one in shown if one.unit == unit] for unit in units]
+    heights = [2.6 if draw is _lines else 0.8 + 0.6 * len(some) for some in by_unit]
+    figure, panels = plt.subplots(
+        len(units), 1, figsize=(8, sum(heights)), height_ratios=heights, squeeze=False, layout="constrained"
+    )
+    for some, panel in zip(by_unit, panels[:, 0], strict=True):
+        draw(panel, some)
+        panel.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path
+
+
+def _bars(panel: Axes, shown: Sequence[Measurement]) -> None:
+    """Each figure, below it its peer."""
+    texts, values, colours = [], [], []
+    for one in reversed(shown):
+        if one.peer_value:
+            texts, values, colours = [*texts, one.peer], [*values, one.peer_value], [*colours, _PEER]
+        texts, values, colours = [*texts, one.name], [*values, one.value], [*colours, _OURS]
+    bars = panel.barh(range(len(texts)), values, color=colours)
+    panel.set_yticks(range(len(texts)), texts)
+    panel.bar_label(bars, fmt="{:,.3g}", padding=3)
+    wide = max(values) > 30 * min(values) > 0
+    panel.set_xlabel(shown[0].unit + (", logarithmic" if wide else ""))
+    if wide:
+        panel.set_xscale("log")
+    panel.margins(x=0.15)
+
+
+def _lines(panel: Axes, shown: Sequence[Measurement]) -> None:
+    """A line per series from zero up, over a logarithmic parameter; dotted: the 99th percentile, where it fits."""
+    top = 0.0
+    for colour, name in zip(_COLOURS * 10, dict.fromkeys(one.series for one in shown), strict=False):
+        points = sorted((one.x or 0.0, one.value, one.p99) for one in shown if one.series == name)
+        xs, ys = [x for x, _, _ in points], [y for _, y, _ in points]
+        panel.plot(xs, ys, "o-", color=colour, label=name, markersize=4)
+        if all(high is not None for _, _, high in points):
+            panel.plot(xs, [high for _, _, high in points], ":", color=colour, linewidth=1)
+        panel.annotate(f"{ys[-1]:,.3g}", (xs[-1], ys[-1]), xytext=(6, -3), textcoords="offset points", fontsize=8)
+        top = max(top, *ys)
+    panel.set_xscale("log")
+    panel.set_ylim(0, top * 1.5)
+    panel.set_xlabel(shown[0].x_unit)
+    panel.set_ylabel(shown[0].unit)
+    panel.grid(axis="y", alpha=0.3)
+    if len({one.series for one in shown}) > 1:
+        panel.legend(frameon=False, fontsize=8, loc="upper left", ncols=3)
