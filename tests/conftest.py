@@ -36,3 +36,8 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
     client.flushall()
     client.close()
     return redis_server.url
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cases", type=int, default=130, help="generated cases of each view in the oracle battery")
+    parser.addoption("--oracle-seed", type=int, default=None, help="seed of the oracle battery; default: another one")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rapport.settings import disable_telemetry
-from tests.chaos.report import Report, trial
+from tests.chaos.trial import Report, judge, trial
 
 _REPORT = Path(".cache") / "chaos.json"
 
@@ -33,16 +33,9 @@ def main() -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="rapport-chaos-"))
     say(f"seed {asked.seed}, {asked.kills} kills, {asked.events:,} events, in {folder}")
-    report = trial(
-        folder,
-        seed=asked.seed,
-        kills=asked.kills,
-        events=asked.events,
-        redis_faults=max(1, asked.kills // 25),
-        sample=asked.sample,
-        replays=3,
-        say=say,
-    )
+    faults = max(1, asked.kills // 25)
+    with trial(folder, seed=asked.seed, kills=asked.kills, events=asked.events, redis_faults=faults, say=say) as run:
+        report = judge(run, folder, sample=asked.sample, replays=3, say=say)
     _show(report)
     asked.report.parent.mkdir(parents=True, exist_ok=True)
     asked.report.write_bytes(msgspec.json.format(msgspec.json.encode(report.as_dict())))

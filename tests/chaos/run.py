@@ -15,7 +15,7 @@ from rapport.bus.redis_streams import RedisStreamsBus
 from rapport.bus.retry import Patience
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.errors import BusUnavailable
-from rapport.supervisor.feast_apply import main as feast_apply
+from rapport.supervisor.declarations import apply_declarations
 from rapport.testing.faults import frozen, kill_redis, restart_redis
 from rapport.testing.project import Project
 from tests.chaos.plan import Fault
@@ -79,8 +79,7 @@ class Run:
 
     def go(self) -> None:
         self.project = Project(self.folder, _SOURCE)
-        if feast_apply(self.folder):
-            raise RuntimeError("the repository's declarations are refused")
+        apply_declarations(self.project.settings)
         with self.project.client() as client:
             client.set(WORLD_CLOCK_KEY, msgspec.json.encode(WorldClock(0, NOW_US, 0.0)))
         bus = self.bus(timeout_s=2.0)

@@ -37,7 +37,7 @@ _TOLERANCE = 1e-9
 
 
 def check_records(run: Run, counts: dict[str, int]) -> list[str]:
-    """accepted + dead letters = produced, for every call of publish; an unanswered call was done whole or not at all."""
+    """accepted + dead letters = produced, for every call of publish; one with a lost answer was done whole or not."""
     wrong = []
     accepted = letters = 0
     for origin, attempt in run.sent.attempts.items():
@@ -123,7 +123,7 @@ def row_bytes(url: str, mark_bytes: int) -> dict[bytes, dict[bytes, bytes]]:
     """Every customer's hash, the source marks before its rows cut off."""
     found: dict[bytes, dict[bytes, bytes]] = {}
     with redis.Redis.from_url(url, socket_timeout=60) as client:
-        keys = [key for key in client.scan_iter(b"*customer_id*", count=5_000)]
+        keys = list(client.scan_iter(b"*customer_id*", count=5_000))
         for at in range(0, len(keys), 1_000):
             with client.pipeline(transaction=False) as pipe:
                 for key in keys[at : at + 1_000]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.chaos.run import Run
 from tests.chaos.verdict import check_archive, check_records, check_rows, check_sample, row_bytes, truth_of
 from tests.chaos.world import CHUNK, World
 
-__all__ = ["Report", "trial"]
+__all__ = ["Report", "judge", "trial"]
 
 
 @dataclass(slots=True)
@@ -42,18 +43,11 @@ class Report:
         return asdict(self)
 
 
+@contextmanager
 def trial(
-    folder: Path,
-    *,
-    seed: int,
-    kills: int,
-    events: int,
-    redis_faults: int,
-    sample: int,
-    replays: int,
-    say: Callable[[str], None],
-) -> Report:
-    """Run, check and replay. What goes wrong is among the findings; a run that does not get to its end raises.
+    folder: Path, *, seed: int, kills: int, events: int, redis_faults: int, say: Callable[[str], None]
+) -> Iterator[Run]:
+    """A run that has come to its end, its Redis still up. One that does not get there raises.
 
     Args:
         folder: empty.
@@ -61,37 +55,29 @@ def trial(
         kills: of the flow.
         events: good events; rounded to whole chunks.
         redis_faults: restarts, kills and freezes of Redis, each.
-        sample: customers that are held against the naive oracle.
-        replays: shuffled full replays.
         say: told of the progress, a line at a time.
     """
     world = World(seed, max(1, round(events / CHUNK)) * CHUNK, max(200, events // 100))
-    report = Report(seed, world.events, world.customers)
-    run = Run(folder / "run", world, plan(seed, kills, redis_faults), say)
     (folder / "run").mkdir()
+    run = Run(folder / "run", world, plan(seed, kills, redis_faults), say)
     try:
         run.go()
-        _tell_run(run, report)
-        since_s = time.monotonic()
-        _judge(run, report, sample, say)
-        _replay(run, report, folder, replays, say)
-        report.check_s = round(time.monotonic() - since_s, 1)
+        yield run
     finally:
         run.project.redis.stop()
-    return report
 
 
-def _tell_run(run: Run, report: Report) -> None:
-    report.run_s = round(run.seconds, 1)
-    report.faults = dict(run.done)
-    report.kills = run.done["kill"] + run.done["twins"]
+def judge(run: Run, folder: Path, *, sample: int, replays: int, say: Callable[[str], None]) -> Report:
+    """Check a run, and replay it. What is wrong is among the findings.
 
-
-def _judge(run: Run, report: Report, sample: int, say: Callable[[str], None]) -> None:
+    Args:
+        folder: for the replays.
+        sample: customers that are held against the naive oracle.
+        replays: shuffled full replays.
+    """
+    since_s = time.monotonic()
     counts = run.bus().counts()
-    report.accepted = sum(n for name, n in counts.items() if name.startswith("accepted:"))
-    report.dead_letters = {name[5:]: n for name, n in counts.items() if name.startswith("dead:")}
-    report.records_sent = report.accepted + sum(report.dead_letters.values())
+    report = _told(run, counts)
     say("checking what was accepted and refused, and the archive")
     truth = truth_of(run.sent)
     report.findings += check_records(run, counts) + check_archive(run, truth)
@@ -101,6 +87,20 @@ def _judge(run: Run, report: Report, sample: int, say: Callable[[str], None]) ->
     say("checking a part of the rows against the naive oracle")
     report.rows_against_oracle, wrong = check_sample(run, truth, sample)
     report.findings += wrong[:20]
+    _replay(run, report, folder, replays, say)
+    report.check_s = round(time.monotonic() - since_s, 1)
+    return report
+
+
+def _told(run: Run, counts: dict[str, int]) -> Report:
+    report = Report(run.world.seed, run.world.events, run.world.customers)
+    report.run_s = round(run.seconds, 1)
+    report.faults = dict(run.done)
+    report.kills = run.done["kill"] + run.done["twins"]
+    report.accepted = sum(n for name, n in counts.items() if name.startswith("accepted:"))
+    report.dead_letters = {name[5:]: n for name, n in counts.items() if name.startswith("dead:")}
+    report.records_sent = report.accepted + sum(report.dead_letters.values())
+    return report
 
 
 def _replay(run: Run, report: Report, folder: Path, replays: int, say: Callable[[str], None]) -> None:
@@ -111,7 +111,5 @@ def _replay(run: Run, report: Report, folder: Path, replays: int, say: Callable[
         again = replay(run, folder / f"replay-{number}", number)
         differing = sum(live.get(key) != again.get(key) for key in live.keys() | again.keys())
         if differing:
-            report.findings.append(
-                f"replay {number + 1}: the rows of {differing:,} customers differ from the live ones"
-            )
+            report.findings.append(f"replay {number + 1}: {differing:,} customers have other rows than the live store")
         report.replays += 1
