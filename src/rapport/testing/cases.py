@@ -84,7 +84,7 @@ def generate_case(view: View, kinds: Mapping[str, Kind], rng: random.Random, num
     for place in range(count):
         time_us = events[-1][1] if events and rng.random() < 0.15 else _time(view, rng, as_of_us)
         events.append((f"e{place}", time_us, _values(kinds, rng, tame=tame)))
-    future = [
+    future: list[OracleEvent] = [
         (f"f{place}", as_of_us + rng.choice((1, 2, rng.randrange(1, _DAY_US))), _values(kinds, rng, tame=tame))
         for place in range(rng.choice((0, 0, 1, 2)))
     ]
