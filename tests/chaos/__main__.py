@@ -10,6 +10,7 @@ import random
 import sys
 import tempfile
 import time
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -34,7 +35,15 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="rapport-chaos-"))
     say(f"seed {asked.seed}, {asked.kills} kills, {asked.events:,} events, in {folder}")
     faults = max(1, asked.kills // 25)
-    with trial(folder, seed=asked.seed, kills=asked.kills, events=asked.events, redis_faults=faults, say=say) as run:
+    with trial(
+        folder,
+        seed=asked.seed,
+        kills=asked.kills,
+        events=asked.events,
+        redis_faults=faults,
+        say=say,
+        longest_s=60 * asked.minutes,
+    ) as run:
         report = judge(run, folder, sample=asked.sample, replays=3, say=say)
     _show(report)
     asked.report.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="kill -9 of the flow")
     parser.add_argument("--events", type=int, default=2_000_000, help="good events; repeats and bad ones come on top")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--minutes", type=float, default=inf, help="bring the run to its end after this time")
     parser.add_argument("--sample", type=int, default=2_000, help="customers that are held against the naive oracle")
     parser.add_argument("--report", type=Path, default=_REPORT)
     return parser.parse_args()

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rapport.bus import Bus, Message
 from rapport.errors import BusError, BusUnavailable
-from tests.chaos.world import TOPICS, Chunk, World
+from tests.chaos.world import CHUNK, TOPICS, Chunk, World
 
 _NEAR = 8
 """Chunks are sent out of order and repeated within this many: seconds, where an id is remembered for ten minutes."""
@@ -36,6 +36,8 @@ class Sent:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     truth: dict[str, list[pa.Table]] = field(default_factory=lambda: {topic: [] for topic in TOPICS})
     records: int = 0
+    events: int = 0
+    """Good events, each counted once."""
 
 
 class Producer(threading.Thread):
@@ -52,6 +54,8 @@ class Producer(threading.Thread):
         self.sent = Sent()
         self.error: BaseException | None = None
         self.stop = threading.Event()
+        self.enough = threading.Event()
+        """Set: nothing new is begun, and what has been sent is all there is."""
         self._bus = bus
         self._world = world
         self._settled = settled
@@ -62,6 +66,8 @@ class Producer(threading.Thread):
             for first in range(0, self._world.chunks, _NEAR):
                 numbers = list(range(first, min(first + _NEAR, self._world.chunks)))
                 self._rng.shuffle(numbers)
+                if self.enough.is_set():
+                    return
                 self._send_near(numbers)
         except BaseException as error:  # told to whoever waits for this thread
             self.error = error
@@ -70,6 +76,7 @@ class Producer(threading.Thread):
         again: list[tuple[str, list[Message], dict[str, int]]] = []
         for number in numbers:
             chunk = self._world.chunk(number)
+            self.sent.events += CHUNK
             for topic, table in chunk.truth.items():
                 self.sent.truth[topic].append(table)
             self._send(f"{number}", chunk.messages, chunk.refused)

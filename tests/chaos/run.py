@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -63,12 +64,14 @@ class Run:
         world: what is sent.
         faults: what goes wrong, in order.
         say: told of the progress, a line at a time.
+        longest_s: after this time, what has been sent is all there is, and no more goes wrong.
     """
 
     folder: Path
     world: World
     faults: list[Fault]
     say: Callable[[str], None]
+    longest_s: float = math.inf
     done: Counter[str] = field(default_factory=Counter)
     project: Project = field(init=False)
     sent: Sent = field(init=False)
@@ -91,7 +94,10 @@ class Run:
         producer.start()
         try:
             for fault in self.faults:
-                self._until(fault, producer)
+                self._until(fault, producer, started_s + self.longest_s)
+                if time.monotonic() > started_s + self.longest_s:
+                    producer.enough.set()
+                    break
                 self._happen(fault)
             self._finish(producer, bus)
         finally:
@@ -115,11 +121,15 @@ class Run:
         }
         self._flows.append(FlowProcess(environment, self.log, None if fresh else forking()))
 
-    def _until(self, fault: Fault, producer: Producer) -> None:
-        """Wait until it is time for the fault."""
+    def _until(self, fault: Fault, producer: Producer, end_s: float) -> None:
+        """Wait until it is time for the fault, or for the end."""
         share = self.world.events * fault.at
         since_s, last = time.monotonic(), -1
-        while self.settled() < share and (producer.is_alive() or self.settled() < self.sent.records):
+        while (
+            self.settled() < share
+            and time.monotonic() < end_s
+            and (producer.is_alive() or self.settled() < self.sent.records)
+        ):
             if self.settled.records != last:
                 since_s, last = time.monotonic(), self.settled.records
             self._look(producer)

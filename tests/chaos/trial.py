@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,14 @@ class Report:
 
 @contextmanager
 def trial(
-    folder: Path, *, seed: int, kills: int, events: int, redis_faults: int, say: Callable[[str], None]
+    folder: Path,
+    *,
+    seed: int,
+    kills: int,
+    events: int,
+    redis_faults: int,
+    say: Callable[[str], None],
+    longest_s: float = inf,
 ) -> Iterator[Run]:
     """A run that has come to its end, its Redis still up. One that does not get there raises.
 
@@ -56,10 +64,11 @@ def trial(
         events: good events; rounded to whole chunks.
         redis_faults: restarts, kills and freezes of Redis, each.
         say: told of the progress, a line at a time.
+        longest_s: the run is brought to its end when it has lasted this long, however many events were sent.
     """
     world = World(seed, max(1, round(events / CHUNK)) * CHUNK, max(200, events // 100))
     (folder / "run").mkdir()
-    run = Run(folder / "run", world, plan(seed, kills, redis_faults), say)
+    run = Run(folder / "run", world, plan(seed, kills, redis_faults), say, longest_s)
     try:
         run.go()
         yield run
@@ -93,7 +102,7 @@ def judge(run: Run, folder: Path, *, sample: int, replays: int, say: Callable[[s
 
 
 def _told(run: Run, counts: dict[str, int]) -> Report:
-    report = Report(run.world.seed, run.world.events, run.world.customers)
+    report = Report(run.world.seed, run.sent.events, run.world.customers)
     report.run_s = round(run.seconds, 1)
     report.faults = dict(run.done)
     report.kills = run.done["kill"] + run.done["twins"]

@@ -54,8 +54,8 @@ def check_records(run: Run, counts: dict[str, int]) -> list[str]:
     stated = {kind: sum(n for name, n in counts.items() if name.startswith(kind)) for kind in ("accepted:", "dead:")}
     if (stated["accepted:"], stated["dead:"]) != (accepted, letters):
         wrong.append(f"the counters say {stated}; by origin they are {accepted} and {letters}")
-    if accepted != run.world.events:
-        wrong.append(f"{accepted:,} events were accepted of {run.world.events:,} good ones")
+    if accepted != run.sent.events:
+        wrong.append(f"{accepted:,} events were accepted of {run.sent.events:,} good ones")
     bus = run.bus()
     kept = sum(bus.reader(DEAD_LETTERS, part).lag() for part in range(bus.partitions(DEAD_LETTERS)))
     if kept != letters:

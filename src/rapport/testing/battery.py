@@ -30,7 +30,9 @@ from rapport.windows import STATUS_NAMES, Kind, Values, View, compile_view, hist
 __all__ = ["Battery", "Disagreement", "limited", "same_value"]
 
 _INT64 = (-(2**63), 2**63 - 1)
-_LARGEST_SHRUNK = 400
+_LEAST = 5e-324
+"""The distance between two doubles near zero."""
+_MOST_TRIES = 400
 Answer = tuple[str, dict[str, Any]]
 """Status, and value by feature."""
 
@@ -157,7 +159,7 @@ class Battery:
             return case
         tried = 0
         size = max(1, len(case.events) // 2)
-        while size and tried < _LARGEST_SHRUNK:
+        while size and tried < _MOST_TRIES:
             at = 0
             while at < len(case.events):
                 tried += 1
@@ -204,7 +206,7 @@ def same_value(want: Any, got: Any, function: str) -> bool:
     if isinstance(want, float) and isinstance(got, float):
         if math.isinf(want) or want == got:
             return want == got
-        return function == "std" and math.isclose(want, got, rel_tol=1e-14)
+        return function == "std" and math.isclose(want, got, rel_tol=1e-14, abs_tol=_LEAST)
     return type(want) is type(got) and bool(want == got)
 
 
