@@ -17,6 +17,7 @@ from rapport.bus.retry import Patience
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.errors import BusUnavailable
 from rapport.supervisor.declarations import apply_declarations
+from rapport.supervisor.state import Paths
 from rapport.testing.faults import frozen, kill_redis, restart_redis
 from rapport.testing.project import Project
 from tests.chaos.plan import Fault
@@ -82,6 +83,7 @@ class Run:
 
     def go(self) -> None:
         self.project = Project(self.folder, _SOURCE)
+        Paths(self.project.settings).run.mkdir()
         apply_declarations(self.project.settings)
         with self.project.client() as client:
             client.set(WORLD_CLOCK_KEY, msgspec.json.encode(WorldClock(0, NOW_US, 0.0)))
