@@ -1,4 +1,4 @@
-"""A view that a user might add: every function over every kind of column, over many windows and over all time."""
+"""Views that a user might add: every function over every kind of column, over many windows and over all time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from feast.aggregation import Aggregation
 from feature_repo.entities import customer
 from rapport.events.columns import COLUMNS
 from rapport.feast.declare import event_source, schema_of
-from rapport.windows import FUNCTIONS
+from rapport.windows import FUNCTIONS, Kind, View
+from rapport.windows import Aggregation as Aggregate
 
 TOPIC = "feedback"
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -44,3 +45,16 @@ def everything() -> StreamFeatureView:
         aggregations=aggregations,
         schema=schema_of(source, aggregations),
     )
+
+
+def decimals() -> View:
+    """Decimal columns, which no event topic has: every function over them."""
+    scales = {"whole": 0, "money": 2, "fine": 18}
+    aggregations = tuple(
+        Aggregate(f"{function}_{column}_{number}", function, column, *window)
+        for number, window in enumerate([(None, None), (10_000_000, 5_000_000), (86_400_000_000, 7_200_000_000)])
+        for column in scales
+        for function, kinds in FUNCTIONS.items()
+        if Kind.DECIMAL in kinds
+    )
+    return View("decimals", dict.fromkeys(scales, Kind.DECIMAL), aggregations, 2 * 86_400_000_000, scales)

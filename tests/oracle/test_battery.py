@@ -20,7 +20,8 @@ from rapport.testing.battery import Battery
 from rapport.testing.cases import generate_case
 from rapport.testing.conformance import check_cases
 from rapport.testing.repository import make_store
-from tests.oracle.everything import everything
+from rapport.windows import View
+from tests.oracle.everything import decimals, everything
 
 DECLARED = [*(view for view in vars(views).values() if is_windowed(view)), everything()]
 AT_ONCE = 250
@@ -35,9 +36,8 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("declared", DECLARED, ids=lambda view: str(view.name))
-def test_the_oracle_agrees(declared: StreamFeatureView, client: redis.Redis, cases: int, oracle_seed: int) -> None:
-    view = view_of(declared)
+@pytest.mark.parametrize("view", [*map(view_of, DECLARED), decimals()], ids=lambda view: str(view.name))
+def test_the_oracle_agrees(view: View, client: redis.Redis, cases: int, oracle_seed: int) -> None:
     battery = Battery(view, client, oracle_seed)
     rng = random.Random(f"{view.name} {oracle_seed}")
     for first in range(0, cases, AT_ONCE):

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pprint import pformat
 from typing import Any
 
@@ -94,7 +95,7 @@ class Battery:
                 return number, f"the bytes in Redis of {case.customer_id!r} are not those of the row in memory"
             if past[number] != memory[number]:
                 return number, f"history of {case.customer_id!r} is {past[number]}, online {memory[number]}"
-            if online[number] != _as_vector(self.view, memory[number]):
+            if not _reads_as(memory[number], online[number]):
                 return number, f"the reader says {online[number]} of {case.customer_id!r}, the row {memory[number]}"
         return None
 
@@ -111,7 +112,9 @@ class Battery:
             part = mixed[at : at + self._rng.randrange(1, 300)]
             at += len(part)
             places = np.array([number for number, _ in part], np.int64)
-            new = update(self._plan, rows, places, events_of(self._kinds, [event for _, event in part]))
+            new = update(
+                self._plan, rows, places, events_of(self._kinds, [event for _, event in part], self.view.scales)
+            )
             rows = [row or None for row in new]
         as_of = np.array([case.as_of_us for case in cases], np.int64)
         return _answers(read(self._plan, rows, as_of)), rows
@@ -121,7 +124,7 @@ class Battery:
         events: list[CustomerEvent] = [(cases[number].customer_id, event) for number, event in self._mixed(cases)]
         writers = [OnlineWriter(self._client, "battery", [self._plan], cache_rows=size) for size in (0, 50)]
         for batch in self._batches(len(events)):
-            deliver(self._rng.choice(writers), self._kinds, events, batches=[batch])
+            deliver(self._rng.choice(writers), self._kinds, events, batches=[batch], scales=self.view.scales)
         ids = [case.customer_id for case in cases]
         answers: list[Answer | None] = [None] * len(cases)
         for as_of_us, numbers in _by_time(cases):
@@ -149,7 +152,8 @@ class Battery:
     def _history(self, cases: Sequence[OracleCase]) -> list[Answer]:
         sorted_events = [sorted(case.events + case.future, key=lambda event: event[1]) for case in cases]
         starts = np.cumsum([0, *(len(events) for events in sorted_events)]).astype(np.int64)
-        columns = events_of(self._kinds, [event for events in sorted_events for event in events])
+        flat = [event for events in sorted_events for event in events]
+        columns = events_of(self._kinds, flat, self.view.scales)
         as_of = np.array([case.as_of_us for case in cases], np.int64)
         return _answers(history(self._plan, columns, starts, np.arange(len(cases)), as_of))
 
@@ -182,6 +186,7 @@ class Battery:
         needed = {a.column for a in self.view.aggregations if a.column}
         view = replace(self.view, kinds={name: kind for name, kind in self.view.kinds.items() if name in needed})
         return (
+            "from decimal import Decimal\n\n"
             "import redis\n"
             "from rapport.testing.battery import Battery\n"
             "from rapport.testing.cases import OracleCase\n"
@@ -193,11 +198,15 @@ class Battery:
 
 
 def limited(view: View, answer: Answer) -> Answer:
-    """The oracle's answer, its sums of integers at the nearest limit of 64 bits."""
+    """The oracle's answer, its sums of integers and decimals at the nearest limit of 64 bits."""
     status, features = answer
     for a in view.aggregations:
-        if a.function == "sum" and isinstance(features[a.name], int):
-            features[a.name] = max(_INT64[0], min(_INT64[1], features[a.name]))
+        value = features[a.name]
+        if a.function == "sum" and isinstance(value, int):
+            features[a.name] = max(_INT64[0], min(_INT64[1], value))
+        elif a.function == "sum" and isinstance(value, Decimal):
+            low, high = (Decimal(limit).scaleb(-view.scales[a.column]) for limit in _INT64)
+            features[a.name] = max(low, min(high, value))
     return status, features
 
 
@@ -221,13 +230,16 @@ def _differences(view: View, want: Answer, got: Answer) -> str:
     return "; ".join(wrong)
 
 
-def _as_vector(view: View, answer: Answer) -> Answer:
-    """What a reader of vectors must say: numbers as the nearest float64."""
-    values = {
-        name: int(float(value)) if isinstance(value, int) and not isinstance(value, bool) else value
-        for name, value in answer[1].items()
-    }
-    return answer[0], values
+def _reads_as(row: Answer, vector: Answer) -> bool:
+    """Whether a reader of vectors says what the row does: numbers as float64, decimals to their last digits."""
+    for name, value in row[1].items():
+        got = vector[1][name]
+        if isinstance(value, Decimal):
+            if not isinstance(got, float) or not math.isclose(float(value), got, rel_tol=1e-15, abs_tol=_LEAST):
+                return False
+        elif got != (int(float(value)) if type(value) is int else value):
+            return False
+    return row[0] == vector[0]
 
 
 def _answers(values: Values) -> list[Answer]:
@@ -245,4 +257,4 @@ def _source(view: View) -> str:
     """Python text of a view."""
     kinds = ", ".join(f"{name!r}: Kind.{kind.name}" for name, kind in view.kinds.items())
     aggregations = ", ".join(map(repr, view.aggregations))
-    return f"View({view.name!r}, {{{kinds}}}, ({aggregations},), {view.ttl_us})"
+    return f"View({view.name!r}, {{{kinds}}}, ({aggregations},), {view.ttl_us}, {dict(view.scales)})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from rapport.testing.oracle import OracleEvent
@@ -83,9 +84,9 @@ def generate_case(view: View, kinds: Mapping[str, Kind], rng: random.Random, num
     events: list[OracleEvent] = []
     for place in range(count):
         time_us = events[-1][1] if events and rng.random() < 0.15 else _time(view, rng, as_of_us)
-        events.append((f"e{place}", time_us, _values(kinds, rng, tame=tame)))
+        events.append((f"e{place}", time_us, _values(view, kinds, rng, tame=tame)))
     future: list[OracleEvent] = [
-        (f"f{place}", as_of_us + rng.choice((1, 2, rng.randrange(1, _DAY_US))), _values(kinds, rng, tame=tame))
+        (f"f{place}", as_of_us + rng.choice((1, 2, rng.randrange(1, _DAY_US))), _values(view, kinds, rng, tame=tame))
         for place in range(rng.choice((0, 0, 1, 2)))
     ]
     return OracleCase(customer_id(number), events, future, as_of_us)
@@ -111,17 +112,21 @@ def _time(view: View, rng: random.Random, as_of_us: int) -> int:
     return max(0, min(time_us, as_of_us))
 
 
-def _values(kinds: Mapping[str, Kind], rng: random.Random, *, tame: bool) -> dict[str, Any]:
-    return {name: None if rng.random() < 0.2 else _value(kind, rng, tame=tame) for name, kind in kinds.items()}
+def _values(view: View, kinds: Mapping[str, Kind], rng: random.Random, *, tame: bool) -> dict[str, Any]:
+    return {
+        name: None if rng.random() < 0.2 else _value(kind, view.scales.get(name, 0), rng, tame=tame)
+        for name, kind in kinds.items()
+    }
 
 
-def _value(kind: Kind, rng: random.Random, *, tame: bool) -> Any:
+def _value(kind: Kind, scale: int, rng: random.Random, *, tame: bool) -> Any:
     if kind is Kind.STRING:
         return rng.choice(_STRINGS[:8] if tame else _STRINGS)
     if kind is Kind.BOOL:
         return rng.random() < 0.5
-    if kind is Kind.INT:
-        return rng.randrange(-50, 1_000) if tame else rng.choice(_INTS)
+    if kind in (Kind.INT, Kind.DECIMAL):
+        number = rng.randrange(-50, 1_000) if tame else rng.choice(_INTS)
+        return number if kind is Kind.INT else Decimal(number).scaleb(-scale)
     if tame:
         return round(rng.uniform(-1_000, 1_000), rng.choice((2, 3, 6)))
     return rng.choice(_FLOATS) if rng.random() < 0.8 else rng.uniform(-1, 1) * 10.0 ** rng.randrange(-320, 308)
