@@ -1,5 +1,8 @@
 # make demo [DATA=file]   everything, once, with a simulated world or a file of purchases
 # make test               the checks below and all tests; PYTHON=3.12 chooses another Python
+# make chaos [KILLS=200] [EVENTS=2000000] [SEED=n] [MINUTES=n]
+#                         the flow and Redis killed and frozen while events come twice: nothing lost, nothing doubled
+# make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, and make chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make check              ruff, mypy --strict, layering
 # make docs               write docs/cli.md and docs/settings.md anew from the code
@@ -9,11 +12,16 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow bench check docs clean
+.PHONY: help sync demo test test-slow chaos nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
 PAGE ?=
+KILLS ?= 200
+EVENTS ?= 2000000
+SEED ?=
+MINUTES ?=
+CASES ?= 10000
 export UV_PROJECT_ENVIRONMENT := $(if $(PYTHON),.cache/venv-$(PYTHON),.venv)
 BIN := $(UV_PROJECT_ENVIRONMENT)/bin
 COMPILED := $(UV_PROJECT_ENVIRONMENT)/.engine-compiled
@@ -47,6 +55,14 @@ test: check
 
 test-slow: sync
 	@$(BIN)/pytest -m slow
+
+chaos: sync
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+nightly: sync
+	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
+	$(BIN)/pytest -m slow
+	$(MAKE) chaos
 
 bench: sync
 	@$(BIN)/python -m benchmarks $(if $(filter no,$(PAGE)),,--page)

@@ -18,9 +18,10 @@ __all__ = ["CHECKED_SUFFIX", "Checked", "Claim", "check"]
 CHECKED_SUFFIX = ".checked"
 _ACCEPTED = "accepted"
 
-Claim: TypeAlias = Callable[[str, Sequence[str], Sequence[str]], list[bool]]
-"""(topic, event ids, the place of each) to whether the id belongs to that place: False for an id that another place
-claimed in the last minutes. Ids of one call are claimed in order."""
+Claim: TypeAlias = Callable[[str, int, Sequence[str], Sequence[str], Sequence[int]], list[bool]]
+"""(topic, partition, event ids, the place of each, and its arrival in microseconds) to whether the id belongs to that
+place: False for an id that another place claimed whose record arrived minutes before. Ids of one call are claimed in
+order."""
 
 
 class Checked(NamedTuple):
@@ -82,7 +83,9 @@ def _without_repeats(batch: RecordBatch, results: list[Row | EventError], claim:
         return results
     places = [f"{batch.partition}:{batch.positions[i].hi}-{batch.positions[i].lo}" for i in good]
     ids = [str(results[i][0]) for i in good]  # type: ignore[index]
-    for i, event_id, own in zip(good, ids, claim(batch.topic, ids, places), strict=True):
+    arrivals_us = [batch.arrivals_us[i] for i in good]
+    owned = claim(batch.topic, batch.partition, ids, places, arrivals_us)
+    for i, event_id, own in zip(good, ids, owned, strict=True):
         if not own:
             results[i] = EventError("duplicate", "event_id", f"{event_id!r} came before, within the last 10 minutes")
     return results

@@ -1,6 +1,8 @@
-"""Which events were seen in the last ten minutes: their ids in Redis, each with the place of its first record.
+"""Which events came in the last ten minutes: their ids in Redis, each with the place of its first record.
 
-The place makes it right across crashes: a record that finds its own place was read before and is no repetition.
+The place makes it right across crashes: a record that finds its own place was read before and is no repetition. And ids
+are kept by when their records arrived on the bus, not by when they are read: however long the flow is down or behind,
+two records that arrived within ten minutes are told to be one event.
 """
 
 from __future__ import annotations
@@ -16,17 +18,28 @@ __all__ = ["REMEMBERED_S", "SeenEvents"]
 
 REMEMBERED_S = 600
 _PREFIX = "rapport:seen"
+_FORGOTTEN_S = 86_400
+"""A period of arrivals that ingest has not passed is kept for this long after it was last looked at."""
 _CLAIM = """
-local own = {}
-for i = 1, #KEYS do
-  if redis.call('SET', KEYS[i], ARGV[i + 1], 'NX', 'EX', ARGV[1]) then
-    own[i] = 1
-  else
-    own[i] = redis.call('GET', KEYS[i]) == ARGV[i + 1] and 1 or 0
+local expire = {}
+for at = 2, #ARGV, 3 do
+  local period = tonumber(ARGV[at])
+  local id, place = ARGV[at + 1], ARGV[at + 2]
+  local first = redis.call('HGET', KEYS[period - 1], id) or redis.call('HGET', KEYS[period], id)
+  if not first then
+    redis.call('HSET', KEYS[period], id, place)
+    expire[period] = true
   end
+  ARGV[at] = (not first or first == place) and 1 or 0
 end
+for period in pairs(expire) do redis.call('EXPIRE', KEYS[period], ARGV[1]) end
+redis.call('UNLINK', KEYS[1])
+local own = {}
+for at = 2, #ARGV, 3 do own[#own + 1] = ARGV[at] end
 return own
 """
+"""KEYS: periods of arrivals, one after the other; the first is passed and forgotten. ARGV: seconds to keep a period,
+then per id its period's place in KEYS (from 3 on), the id, and its record's place. Answers 1 or 0 per id."""
 
 
 class SeenEvents:
@@ -34,21 +47,34 @@ class SeenEvents:
 
     Args:
         client: a Redis client with a timeout.
-        remembered_s: for how long an id is remembered, seconds of the system's time.
+        remembered_s: for how long at least an id is remembered, seconds between arrivals.
     """
 
     def __init__(self, client: redis.Redis, *, remembered_s: int = REMEMBERED_S) -> None:
         self._claim: Any = client.register_script(_CLAIM)
-        self._remembered_s = remembered_s
+        self._period_us = remembered_s * 1_000_000
 
-    def claim(self, topic: str, event_ids: Sequence[str], places: Sequence[str]) -> list[bool]:
+    def claim(
+        self,
+        topic: str,
+        partition: int,
+        event_ids: Sequence[str],
+        places: Sequence[str],
+        arrivals_us: Sequence[int],
+    ) -> list[bool]:
         """Whether each id belongs to its place: new, or claimed by this very place before.
 
         Raises:
             BusUnavailable: Redis does not answer; claiming again is safe.
         """
-        keys = [f"{_PREFIX}:{topic}:{event_id}" for event_id in event_ids]
+        periods = [arrival_us // self._period_us for arrival_us in arrivals_us]
+        # Arrivals ascend within a partition, and a batch rarely spans two periods.
+        passed = min(periods) - 2
+        keys = [f"{_PREFIX}:{{{topic}:{partition}}}:{period}" for period in range(passed, max(periods) + 1)]
+        args: list[Any] = [_FORGOTTEN_S]
+        for period, event_id, place in zip(periods, event_ids, places, strict=True):
+            args += (period - passed + 1, event_id, place)
         try:
-            return [bool(own) for own in self._claim(keys=keys, args=[self._remembered_s, *places])]
+            return [bool(own) for own in self._claim(keys=keys, args=args)]
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise BusUnavailable(f"Redis does not answer for {_PREFIX}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import hypothesis
@@ -36,3 +37,20 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
     client.flushall()
     client.close()
     return redis_server.url
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cases", type=int, default=130, help="generated cases of each view in the oracle battery")
+    parser.addoption("--oracle-seed", type=int, default=None, help="seed of the oracle battery; default: another one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Set here, so that all workers of a run share it.
+    if config.option.oracle_seed is None:
+        config.option.oracle_seed = random.SystemRandom().randrange(1_000_000_000)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    if any(report.nodeid.startswith("tests/oracle/") for report in reports):
+        terminalreporter.write_line(f"oracle battery: --oracle-seed {config.option.oracle_seed}")

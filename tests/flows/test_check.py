@@ -25,7 +25,9 @@ class Memory:
     def __init__(self) -> None:
         self.places: dict[str, str] = {}
 
-    def __call__(self, topic: str, event_ids: Sequence[str], places: Sequence[str]) -> list[bool]:
+    def __call__(
+        self, topic: str, partition: int, event_ids: Sequence[str], places: Sequence[str], arrivals_us: Sequence[int]
+    ) -> list[bool]:
         return [self.places.setdefault(e, place) == place for e, place in zip(event_ids, places, strict=True)]
 
 

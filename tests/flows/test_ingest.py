@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -110,13 +111,29 @@ def test_the_published_world_clock_is_the_arrival(runtime: Runtime, redis_url: s
 
 
 def test_ids_are_remembered_for_a_while_only(redis_url: str) -> None:
+    second, at = 1_000_000, 1_700_000_000_900_000
     with redis.Redis.from_url(redis_url) as client:
         seen = SeenEvents(client, remembered_s=1)
-        assert seen.claim("t", ["a", "b", "a"], ["1", "2", "3"]) == [True, True, False]
-        assert seen.claim("t", ["a", "a"], ["1", "3"]) == [True, False]
-        assert seen.claim("u", ["a"], ["9"]) == [True]
-        time.sleep(1.1)
-        assert seen.claim("t", ["a"], ["3"]) == [True]
+        assert seen.claim("t", 0, ["a", "b", "a"], ["1", "2", "3"], [at, at, at]) == [True, True, False]
+        assert seen.claim("t", 0, ["a", "a"], ["1", "3"], [at, at]) == [True, False]
+        assert seen.claim("u", 0, ["a"], ["9"], [at]) == seen.claim("t", 1, ["a"], ["9"], [at]) == [True]
+        assert seen.claim("t", 0, ["a", "a"], ["4", "5"], [at + second, at + 2 * second]) == [False, True]
+        # What arrived a while before is not kept for ever.
+        for later in range(3, 9):
+            assert seen.claim("t", 0, ["c"], [f"{later} c"], [at + later * second]) == [later % 2 == 1]
+        assert len(client.keys("rapport:seen:{t:0}:*")) <= 3
+
+
+def test_a_repeat_is_known_however_long_the_flow_was_down(make_runtime_: MakeRuntime, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        runtime = replace(make_runtime_(), claim=SeenEvents(client, remembered_s=1).claim)
+        runtime.bus.publish([message("e1")])
+        run_ingest(runtime)
+        runtime.bus.publish([message("e1"), message("e2")])
+        time.sleep(2.1)
+        run_ingest(runtime)
+    assert [row["event_id"] for row in checked(runtime.bus)] == ["e1", "e2"]
+    assert runtime.bus.counts("dead:") == {"dead:duplicate": 1}
 
 
 def test_a_full_checked_topic_holds_ingest_back_and_loses_nothing(make_runtime_: MakeRuntime) -> None:

@@ -26,22 +26,20 @@ from rapport.events.columns import BASE, COLUMNS
 from rapport.feast.declare import topic_of, view_of
 from rapport.feast.event_files import archive_of
 from rapport.online import OnlineWriter
+from rapport.testing.battery import Disagreement, limited, same_value
+from rapport.testing.cases import OracleCase
 from rapport.testing.feeding import CustomerEvent, deliver
 from rapport.testing.histories import generate, moments
 from rapport.testing.oracle import oracle
 from rapport.windows import STATUS_NAMES, Kind, View, compile_view
 
-__all__ = ["Disagreement", "check_view"]
+__all__ = ["Disagreement", "check_cases", "check_view"]
 
 _START_US = 1_700_000_000_123_456
 _TOLERANCE = 1e-9
 _STATUS = {FieldStatus.NOT_FOUND: "missing", FieldStatus.OUTSIDE_MAX_AGE: "expired"}
 Row = tuple[str, dict[str, Any]]
 """Status, and value by feature."""
-
-
-class Disagreement(AssertionError):  # noqa: N818 - a finding
-    """Online, history and oracle do not agree; names the view, the customer, the time and the feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,47 @@ def check_view(
     return compared
 
 
+def check_cases(store: FeatureStore, name: str, client: redis.Redis, cases: Sequence[OracleCase]) -> int:
+    """Ask a plain FeatureStore for cases of a windowed view, online and in history; returns how many were compared.
+
+    All events go into the archive in one file, and into the online store in one batch; history is asked once, with
+    every customer's own time. Conditions are those of `check_view`.
+
+    Args:
+        cases: of customers that the archive and the online store do not know yet.
+
+    Raises:
+        Disagreement
+    """
+    declared = store.get_stream_feature_view(name)
+    view, topic = view_of(declared), topic_of(declared)
+    used = {a.column for a in view.aggregations}
+    case = _Case(store, client, view, {n: k for n, k in COLUMNS[topic].items() if n in used}, topic)
+    known = [(one.customer_id, event) for one in cases for event in one.events]
+    _fill_archive(case, [*known, *((one.customer_id, event) for one in cases for event in one.future)])
+    deliver(OnlineWriter(client, store.project, [compile_view(view)]), case.kinds, known)
+    past = _history(case, [one.customer_id for one in cases], [one.as_of_us for one in cases])
+    for as_of_us in sorted({one.as_of_us for one in cases}):
+        numbers = [number for number, one in enumerate(cases) if one.as_of_us == as_of_us]
+        online = _online(case, [cases[number].customer_id for number in numbers], as_of_us)
+        for number, got in zip(numbers, online, strict=True):
+            _judge(case, cases[number], got, past[number])
+    return len(cases)
+
+
+def _judge(case: _Case, one: OracleCase, online: Row, past: Row) -> None:
+    where = f"view {case.view.name!r}, customer {one.customer_id!r}, as of {one.as_of_us}"
+    if online != past:
+        raise Disagreement(f"{where}: online {online}, history {past}; events {one.events}")
+    status, features = limited(case.view, oracle(case.view, one.events, one.as_of_us))
+    for a in case.view.aggregations:
+        if online[0] != status or not same_value(features[a.name], online[1][a.name], a.function):
+            raise Disagreement(
+                f"{where}: {a.name} is {online[1][a.name]!r} ({online[0]}), the oracle says {features[a.name]!r} "
+                f"({status}); events {one.events}"
+            )
+
+
 def _arrivals(
     case: _Case, rng: random.Random, times: Sequence[int], customers: int, events: int
 ) -> list[list[CustomerEvent]]:
@@ -120,7 +159,7 @@ def _fill_archive(case: _Case, events: Sequence[CustomerEvent]) -> None:
 
 def _compare(case: _Case, events: Sequence[CustomerEvent], as_of_us: int, customers: Sequence[str]) -> int:
     online = _online(case, customers, as_of_us)
-    past = _history(case, customers, as_of_us)
+    past = _history(case, customers, [as_of_us] * len(customers))
     for at, customer in enumerate(customers):
         mine = [event for who, event in events if who == customer]
         truth = oracle(case.view, mine, as_of_us)
@@ -162,9 +201,9 @@ def _online(case: _Case, customers: Sequence[str], as_of_us: int) -> list[Row]:
     ]
 
 
-def _history(case: _Case, customers: Sequence[str], as_of_us: int) -> list[Row]:
-    time = pd.Timestamp(as_of_us, unit="us", tz="UTC")
-    spine = pd.DataFrame({"customer_id": list(customers), "event_timestamp": [time] * len(customers)})
+def _history(case: _Case, customers: Sequence[str], as_of_us: Sequence[int]) -> list[Row]:
+    times = pd.to_datetime(pd.Series(as_of_us, dtype="int64"), unit="us", utc=True)
+    spine = pd.DataFrame({"customer_id": list(customers), "event_timestamp": times})
     references = [f"{case.view.name}:{a.name}" for a in case.view.aggregations]
     job = case.store.get_historical_features(spine, references)
     rows = job.to_arrow().to_pylist()

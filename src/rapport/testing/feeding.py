@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,12 +18,16 @@ CustomerEvent = tuple[str, OracleEvent]
 """(customer_id, (event_id, event_time_us, column values))."""
 
 
-def events_of(kinds: Mapping[str, Kind], events: Sequence[OracleEvent]) -> Events:
+def events_of(
+    kinds: Mapping[str, Kind], events: Sequence[OracleEvent], scales: Mapping[str, int] = MappingProxyType({})
+) -> Events:
     """The engine's columns of some events; a column that an event does not have is null."""
     times = np.array([time for _, time, _ in events], np.int64)
-    return Events(
-        times, {name: column_of(kind, [values.get(name) for _, _, values in events]) for name, kind in kinds.items()}
-    )
+    columns = {
+        name: column_of(kind, [values.get(name) for _, _, values in events], scales.get(name, 0))
+        for name, kind in kinds.items()
+    }
+    return Events(times, columns)
 
 
 def deliver(
@@ -32,6 +37,7 @@ def deliver(
     *,
     batches: Sequence[slice] = (slice(None),),
     partition: int = 0,
+    scales: Mapping[str, int] = MappingProxyType({}),
 ) -> list[ApplyReport]:
     """Apply events, at positions (1, 1), (1, 2), …, in batches: overlapping slices are redeliveries."""
     numbered = [(Position(1, number), event) for number, event in enumerate(events, start=1)]
@@ -39,5 +45,5 @@ def deliver(
     for batch in batches:
         part = numbered[batch]
         ids, occurred = [customer for _, (customer, _) in part], [event for _, (_, event) in part]
-        reports.append(writer.apply(ids, [place for place, _ in part], partition, events_of(kinds, occurred)))
+        reports.append(writer.apply(ids, [place for place, _ in part], partition, events_of(kinds, occurred, scales)))
     return reports

@@ -187,11 +187,16 @@ def nearest(limbs, low, high, scale, rest):
     if bits == 0:
         return 0.0
     below = below or rest
-    mantissa = np.int64(bits >> np.uint64(11))
-    tail = np.int64(bits & np.uint64(0x7FF))
-    if tail > 1024 or (tail == 1024 and (below or mantissa & 1)):
+    # A double has 53 bits, and none below 2^-1074: a subnormal keeps fewer, and is rounded once all the same.
+    dropped = max(11, -1074 - (position - scale))
+    if dropped > 64:
+        return 0.0
+    half = np.uint64(1) << np.uint64(dropped - 1)
+    mantissa = np.int64((bits >> np.uint64(dropped - 1)) >> np.uint64(1))
+    tail = bits & (half | (half - np.uint64(1)))
+    if tail > half or (tail == half and (below or mantissa & 1)):
         mantissa += 1
-    exponent = position + 11 - scale
+    exponent = position + dropped - scale
     return math.inf if exponent > 1000 else math.ldexp(float(mantissa), exponent)
 
 
