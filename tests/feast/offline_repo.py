@@ -16,8 +16,14 @@ from feast.data_format import JsonFormat
 from rapport.feast.declare import schema_of
 
 customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
-KINDS = {"amount": "double", "qty": "bigint", "item": "string", "flag": "boolean"}
-TYPES = {"double": pa.float64(), "bigint": pa.int64(), "string": pa.string(), "boolean": pa.bool_()}
+KINDS = {"amount": "double", "qty": "bigint", "item": "string", "flag": "boolean", "price": "decimal(18,4)"}
+TYPES = {
+    "double": pa.float64(),
+    "bigint": pa.int64(),
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "decimal(18,4)": pa.decimal128(18, 4),
+}
 
 
 def store_in(folder: Path, objects: Sequence[Any]) -> FeatureStore:
@@ -38,7 +44,7 @@ def store_in(folder: Path, objects: Sequence[Any]) -> FeatureStore:
 
 
 def source_at(path: Path) -> KafkaSource:
-    """A source of amount, qty, item and flag whose events are the Parquet file at `path`."""
+    """A source of amount, qty, item, flag and price whose events are the Parquet file at `path`."""
     return KafkaSource(
         name="happenings",
         topic="happenings",

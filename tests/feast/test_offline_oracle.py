@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from rapport.testing.oracle import oracle
 from rapport.windows import FUNCTIONS, STATUS_NAMES, Aggregation, Kind, View, compile_view
 from tests.feast.offline_repo import write_events
 
-KINDS = {"amount": Kind.FLOAT, "qty": Kind.INT, "item": Kind.STRING, "flag": Kind.BOOL}
+KINDS = {
+    "amount": Kind.FLOAT,
+    "qty": Kind.INT,
+    "item": Kind.STRING,
+    "flag": Kind.BOOL,
+    "price": Kind.DECIMAL,
+}
 CUSTOMERS = ["a", "b", "ü", "d e"]
 MINUTE = 60_000_000
 SPAN = 30 * MINUTE
@@ -28,6 +35,7 @@ _values = st.fixed_dictionaries(
         "qty": st.none() | st.integers(-(10**9), 10**9),
         "item": st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3),
         "flag": st.none() | st.booleans(),
+        "price": st.none() | st.integers(-(10**14), 10**14).map(lambda units: Decimal(units).scaleb(-4)),
     }
 )
 _times = st.integers(-SPAN, SPAN) | st.integers(-3, 3).map(lambda slides: slides * MINUTE)
@@ -46,7 +54,7 @@ def _views(draw: st.DrawFn, name: str = "v") -> View:
             "time_since_last",
         ]
         aggregations.append(Aggregation(f"f{number}", draw(st.sampled_from(able)), column, *draw(_windows)))
-    return View(name, KINDS, tuple(aggregations), draw(st.none() | st.integers(1, SPAN)))
+    return View(name, KINDS, tuple(aggregations), draw(st.none() | st.integers(1, SPAN)), {"price": 4})
 
 
 @pytest.fixture(scope="module")

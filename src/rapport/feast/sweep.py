@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from rapport.archive.sql import connect, identifier
 from rapport.errors import ArchiveError
-from rapport.feast.arrow import ARROW_TYPES, to_array, to_column
+from rapport.feast.arrow import arrow_type, to_array, to_column
 from rapport.windows import Events, Kind, Plan, Values, history
+from rapport.windows.view import MAX_SCALE
 
 __all__ = ["STATUS", "EventSource", "sweep"]
 
@@ -34,6 +35,8 @@ _BATCH_EVENTS = 250_000
 _MEMORY = "2GB"
 _SQL_TYPES = {Kind.INT: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.STRING: "VARCHAR", Kind.BOOL: "BOOLEAN"}
 Ints = npt.NDArray[np.int64]
+Columns = dict[str, tuple[Kind, int]]
+"""Kind and decimal places of each column that is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def _chunks(
     chunk_events: int,
 ) -> Iterator[tuple[int, int, Ints, Events]]:
     """Chunks (low, high, event_starts, events): all events of the entities low to high - 1. They cover all keys."""
-    kinds = {name: plan.view.kinds[name] for plan in plans for name in plan.columns}
+    kinds = {name: (plan.view.kinds[name], plan.view.scales.get(name, 0)) for plan in plans for name in plan.columns}
     low, held, count = 0, [], 0
     for batch in _sorted(connection, source, kinds, keys, int(as_of.max(initial=0))):
         held.append(batch)
@@ -115,7 +118,7 @@ def _chunks(
 
 
 def _sorted(
-    connection: duckdb.DuckDBPyConnection, source: EventSource, kinds: dict[str, Kind], keys: pd.Index, until_us: int
+    connection: duckdb.DuckDBPyConnection, source: EventSource, kinds: Columns, keys: pd.Index, until_us: int
 ) -> Iterator[pa.RecordBatch]:
     if not len(keys):
         return
@@ -128,10 +131,10 @@ def _sorted(
         raise ArchiveError(f"the events of {source.name} cannot be read: {error}") from error
 
 
-def _query(source: EventSource, kinds: dict[str, Kind], until_us: int, *, text: bool) -> str:
+def _query(source: EventSource, kinds: Columns, until_us: int, *, text: bool) -> str:
     key = f"CAST(e.{identifier(source.key)} AS VARCHAR)" if text else f"e.{identifier(source.key)}"
     time = f"epoch_us(e.{identifier(source.time)})"
-    columns = "".join(f", {_value(name, kind)} AS {identifier(f'c_{name}')}" for name, kind in kinds.items())
+    columns = "".join(f", {_value(name, *kind)} AS {identifier(f'c_{name}')}" for name, kind in kinds.items())
     return (
         f"SELECT w.entity, {time} AS time{columns} "  # noqa: S608 - identifiers are quoted, the number is ours
         f"FROM {source.sql} e JOIN wanted w ON {key} = w.key "
@@ -139,21 +142,25 @@ def _query(source: EventSource, kinds: dict[str, Kind], until_us: int, *, text: 
     )
 
 
-def _value(name: str, kind: Kind) -> str:
-    value = f"CAST(e.{identifier(name)} AS {_SQL_TYPES[kind]})"
+def _value(name: str, kind: Kind, scale: int) -> str:
+    sql_type = f"DECIMAL({MAX_SCALE}, {scale})" if kind is Kind.DECIMAL else _SQL_TYPES[kind]
+    value = f"CAST(e.{identifier(name)} AS {sql_type})"
     return f"CASE WHEN isfinite({value}) THEN {value} END" if kind is Kind.FLOAT else value
 
 
-def _schema(kinds: dict[str, Kind]) -> pa.Schema:
-    columns = {f"c_{name}": ARROW_TYPES[kind] for name, kind in kinds.items()}
+def _schema(kinds: Columns) -> pa.Schema:
+    columns = {f"c_{name}": arrow_type(*kind) for name, kind in kinds.items()}
     return pa.schema({"entity": pa.int64(), "time": pa.int64(), **columns})
 
 
-def _chunk(table: pa.Table, kinds: dict[str, Kind], low: int, high: int) -> tuple[int, int, Ints, Events]:
+def _chunk(table: pa.Table, kinds: Columns, low: int, high: int) -> tuple[int, int, Ints, Events]:
     entity = _numbers(table, "entity")
     starts = np.searchsorted(entity, np.arange(low, high + 1)).astype(np.int64)
     last = int(starts[-1])
-    columns = {name: to_column(kind, _joined(table, f"c_{name}").slice(0, last)) for name, kind in kinds.items()}
+    columns = {
+        name: to_column(kind, _joined(table, f"c_{name}").slice(0, last), scale)
+        for name, (kind, scale) in kinds.items()
+    }
     return low, high, starts, Events(_numbers(table, "time")[:last], columns)
 
 
@@ -176,4 +183,5 @@ def _table(values: Values) -> pa.Table:
 
 def _connected(settings: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / "rapport-duckdb"
-    return connect(**{"temp_directory": str(spill), "memory_limit": _MEMORY, "preserve_insertion_order": "false", **settings})
+    own = {"temp_directory": str(spill), "memory_limit": _MEMORY, "preserve_insertion_order": "false"}
+    return connect(**{**own, **settings})

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from rapport.windows import Aggregation, Events, Kind, View, column_of, compile_view, history, read, update
+from rapport.windows import (
+    Aggregation,
+    Events,
+    Kind,
+    View,
+    column_of,
+    compile_view,
+    complete,
+    history,
+    read,
+    translate,
+    update,
+)
+from rapport.windows.lacking import lacking
 
 
 def main() -> None:
     plan = compile_view(View("any", {"value": Kind.FLOAT}, (Aggregation("mean", "mean", "value", None, None),)))
-    zero = np.zeros(1, np.int64)
+    zero, position = np.zeros(1, np.int64), np.zeros(1, np.uint64)
     events = Events(zero, {"value": column_of(Kind.FLOAT, [1.0])})
-    read(plan, update(plan, [None], zero, events), 0)
+    rows = update(plan, [None], zero, events)
+    read(plan, rows, 0)
     history(plan, events, np.array([0, 1]), zero, zero)
+    rows = translate(plan, None, rows, position, position)
+    lacking(plan, rows)
+    complete(plan, rows, zero, events, position, position)
 
 
 if __name__ == "__main__":
