@@ -44,9 +44,7 @@ def orders(first: int, count: int, seed: int) -> list[Any]:
     """Orders of PEOPLE, most of them in the last hundred days, some of them late by then."""
     rng = random.Random(seed)
     return [
-        order(
-            first + n, rng.choice(PEOPLE), timedelta(seconds=rng.randrange(9_000_000)), str(rng.randrange(900) / 100)
-        )
+        order(first + n, rng.choice(PEOPLE), timedelta(seconds=rng.randrange(9_000_000)), str(rng.randrange(900) / 100))
         for n in range(count)
     ]
 

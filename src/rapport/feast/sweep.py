@@ -176,4 +176,6 @@ def _table(values: Values) -> pa.Table:
 
 def _connected(settings: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / "rapport-duckdb"
-    return connect(**{"temp_directory": str(spill), "memory_limit": _MEMORY, "preserve_insertion_order": "false", **settings})
+    return connect(
+        **{"temp_directory": str(spill), "memory_limit": _MEMORY, "preserve_insertion_order": "false", **settings}
+    )
