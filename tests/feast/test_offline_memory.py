@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,12 +18,12 @@ from rapport.windows import Aggregation, Kind, View, compile_view
 
 EVENTS, CUSTOMERS, ROWS = 1_500_000, 3_000, 2_000
 DAY_US = 86_400_000_000
-LITTLE = {"memory_limit": "40MB", "threads": "1"}
+LITTLE = {"memory_limit": "128MB", "threads": "1"}
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> EventSource:
-    """Events of 90 days with texts, 100 MB in memory."""
+    """Events of 90 days with texts, 200 MB in memory."""
     chance = np.random.default_rng(1)
     who = pa.array(chance.integers(CUSTOMERS, size=EVENTS)).cast(pa.string())
     table = pa.table(
@@ -30,7 +31,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> EventSource:
             "customer_id": who,
             "event_time": pa.array(chance.integers(90 * DAY_US, size=EVENTS)).cast(pa.timestamp("us", "UTC")),
             "amount": pa.array(chance.integers(1_000_000, size=EVENTS)),
-            "text": pa.array(chance.integers(10_000_000_000, 20_000_000_000, size=EVENTS)).cast(pa.string()),
+            "text": pc.utf8_lpad(pa.array(chance.integers(10**12, size=EVENTS)).cast(pa.string()), 100, "x"),
         }
     )
     path = tmp_path_factory.mktemp("events") / "events.parquet"

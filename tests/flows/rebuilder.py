@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from rapport.archive import Archive
 from rapport.feast.catalog import open_store, plans_by_topic
@@ -17,7 +18,13 @@ from rapport.rebuild.run import Rebuild, RebuildReport
 from rapport.settings import Settings, load_settings
 
 
-def rebuild(settings: Settings, kill_after: int = 0, wait_s: float = 30) -> RebuildReport:
+def rebuild(
+    settings: Settings,
+    kill_after: int = 0,
+    wait_s: float = 30,
+    between: Callable[[int], None] = lambda chunks: None,
+) -> RebuildReport:
+    """Rebuild what lacks something; `between` is called after each chunk with how many there were."""
     shown = 0
 
     def show(done: float, total: float | None = None, text: str = "") -> None:
@@ -25,6 +32,8 @@ def rebuild(settings: Settings, kill_after: int = 0, wait_s: float = 30) -> Rebu
         shown += total is not None
         if kill_after and shown == kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
+        if total is not None:
+            between(shown)
 
     store = open_store(settings)
     with connect(settings, timeout_s=WRITE_TIMEOUT_S) as client:

@@ -157,6 +157,38 @@ def test_a_lost_redis_is_filled_from_the_archive(store: FeatureStore, runtime: R
     assert_online_is_history(store, mine)
 
 
+def test_a_flow_and_another_rebuild_between_two_chunks(store: FeatureStore, runtime: Runtime) -> None:
+    """The same in one process: what others do between any two chunks, and a rebuild that breaks off."""
+    runtime.bus.publish(orders(0, 600, 1))
+    run(runtime, load_declared(runtime.settings), "ingest", "archive", "features")
+    mine = view("mine", 30)
+    apply(store, mine)
+    declared = load_declared(runtime.settings)
+    run(runtime, declared, "features")
+
+    def others(chunks: int) -> None:
+        runtime.bus.publish(orders(1_000 * chunks, 30, chunks))
+        run(runtime, declared, "ingest", "features")
+        if chunks == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(runtime.settings, between=others)
+    assert lacks(runtime)
+    run(runtime, declared, "archive")
+
+    def another(chunks: int) -> None:
+        runtime.bus.publish(orders(100_000 + 1_000 * chunks, 30, chunks))
+        run(runtime, declared, "ingest", "features", "archive")
+        if chunks == 2:
+            assert rebuild(runtime.settings).views == ["mine"]
+
+    assert rebuild(runtime.settings, between=another).views == ["mine"]
+    assert not lacks(runtime)
+    assert_online_is_history(store, mine)
+
+
+@pytest.mark.timeout(900)
 def test_it_may_be_killed_and_doubled_while_the_flow_writes(
     tmp_path: Path, store: FeatureStore, runtime: Runtime
 ) -> None:
@@ -174,9 +206,9 @@ def test_it_may_be_killed_and_doubled_while_the_flow_writes(
     with flows(environment), publishing(runtime, orders(3_000, 4_000, 2)):
         wait_until(lambda: lacks(runtime))
         for chunks in (5, 12):
-            assert rebuilder(environment, chunks).wait(120) == -signal.SIGKILL
+            assert rebuilder(environment, chunks).wait(250) == -signal.SIGKILL
         both = [rebuilder(environment, 0) for _ in range(2)]
-        assert [process.wait(120) for process in both] == [0, 0]
+        assert [process.wait(250) for process in both] == [0, 0]
         assert not lacks(runtime)
     wait_s = time.monotonic() + 180
     with flows(environment):
