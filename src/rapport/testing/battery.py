@@ -65,21 +65,19 @@ class Battery:
         return dict(self._kinds)
 
     def check(self, cases: Sequence[OracleCase]) -> None:
-        """Raises:
-        Disagreement
+        """Compute all cases together, and compare each answer.
+
+        Raises:
+            Disagreement: of the first case that differs, shrunk.
         """
         found = self._disagreement(cases)
         if found is None:
             return
         number, what = found
         case = self._shrunk(cases[number])
-        shown = self._disagreement([case])
-        raise Disagreement(
-            f"view {self.view.name!r}: {shown[1]}\n{self._reproduction(case)}"
-            if shown
-            else f"view {self.view.name!r}: {what}\n(only among {len(cases)} customers, not alone)\n"
-            + self._reproduction(case)
-        )
+        alone = self._alone(case)
+        what = alone[1] if alone else f"{what} (among {len(cases)} customers; not when it is alone)"
+        raise Disagreement(f"view {self.view.name!r}: {what}\n{self._reproduction(case)}")
 
     def _disagreement(self, cases: Sequence[OracleCase]) -> tuple[int, str] | None:
         """The first case whose answers differ, and how; None when all agree."""

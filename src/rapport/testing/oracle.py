@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from rapport.windows.view import Aggregation, Kind, View
@@ -64,6 +65,7 @@ def _aggregate(function: str, kind: Kind, seen: list[tuple[int, Any]], as_of_us:
     return ordered[0][1] if function == "first" else ordered[-1][1]
 
 
+@lru_cache(maxsize=4096, typed=True)
 def _rational(value: float | Decimal) -> Fraction:
     """A float that is a decimal of at most 6 places (below 2^50 millionths) is that decimal; another is what it is."""
     if isinstance(value, Decimal):
