@@ -85,12 +85,9 @@ class Explained:
     waited_us: int = 0
 
 
-def explain(today: Plan | None, known: CustomerEvents, asked: Asked) -> Explained:
-    """Why the `wrong` features differ from what `today`'s plan (None: there is no such view any more) makes of all
-    events."""
-    found = (
-        _by_arrival(today, known, asked) if today is not None else Explained(dict.fromkeys(asked.wrong, UNEXPLAINED))
-    )
+def explain(today: Plan, known: CustomerEvents, asked: Asked) -> Explained:
+    """Why the `wrong` features differ from what `today`'s plan makes of all events."""
+    found = _by_arrival(today, known, asked)
     if asked.rebuilding:
         found = _with(found, {name: REBUILDING for name in asked.wrong if asked.logged[name] is None})
     if UNEXPLAINED not in found.reasons.values() or asked.then is today:

@@ -202,9 +202,13 @@ class _Run:
 
     def _kind(self, name: str) -> Kind:
         view, _, feature = name.partition("__")
-        plan = self._declared.today(view)
-        assert plan is not None
+        plan = self._today(view)
         return plan.kinds[plan.names.index(feature)]
+
+    def _today(self, view: str) -> Plan:
+        plan = self._declared.today(view)
+        assert plan is not None, f"{view} is among the declared views"
+        return plan
 
     def _explain(self, wrong: Sequence[_Wrong]) -> None:
         """Count a reason for everything that differs."""
@@ -238,7 +242,7 @@ class _Run:
         return DEFINITION_CHANGED if one.view in one.record.views else UNKNOWN_DEFINITION
 
     def _explain_topic(self, topic: str, wrong: Sequence[_Wrong]) -> None:
-        plans = {id(one): (self._declared.today(one.view), self._then(one)) for one in wrong}
+        plans = {id(one): (self._today(one.view), self._then(one)) for one in wrong}
         kinds = {
             name: plan.view.kinds[name] for pair in plans.values() for plan in pair if plan for name in plan.columns
         }
@@ -247,7 +251,7 @@ class _Run:
         for one in wrong:
             self._count(one, self._explained(one, events, *plans[id(one)]))
 
-    def _explained(self, one: _Wrong, events: TopicEvents, today: Plan | None, then: Plan | None) -> Explained:
+    def _explained(self, one: _Wrong, events: TopicEvents, today: Plan, then: Plan | None) -> Explained:
         asked = Asked(
             as_of_us=one.as_of_us,
             logged=one.logged,
