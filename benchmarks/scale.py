@@ -25,7 +25,6 @@ from rapport.bus.protocol import Position
 from rapport.feast.catalog import plans_by_topic
 from rapport.online import OnlineReader, OnlineWriter, WindowedView, warm_up
 from rapport.online.keys import KeyMaker
-from rapport.online.selection import take
 from rapport.windows import Events, Plan
 
 __all__ = ["measure"]
@@ -36,7 +35,6 @@ BATCH = 4_000
 EVENTS = 8_000
 ROUNDS = 5
 READS = 400
-PATTERNS = 2_000
 _COPY = """
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 2, #KEYS do redis.call('HSET', KEYS[i], unpack(fields)) end
@@ -51,31 +49,30 @@ class _Store:
     writer: OnlineWriter
     reader: OnlineReader
     pattern: Events
-    """PATTERNS random events, which are repeated."""
+    """BATCH random events: those of every batch."""
     keys: KeyMaker
     size: int = 0
     turns: count[int] = field(default_factory=lambda: count(1))
 
     def batches(self, customers: Sequence[int]) -> list[Batch]:
-        """An event for each customer, at positions after all others."""
+        """An event for each customer, whose number is a multiple of BATCH, at positions after all others."""
         first, made = next(self.turns) * 100_000_000, []
         for at in range(0, len(customers), BATCH):
             part = customers[at : at + BATCH]
-            events = take(self.pattern, np.arange(at, at + len(part)) % PATTERNS)
             positions = [Position(first + at + n, 0) for n in range(len(part))]
-            made.append(Batch([f"customer{number}" for number in part], positions, events))
+            made.append(Batch([f"customer{number}" for number in part], positions, self.pattern))
         return made
 
     def grow(self, size: int) -> None:
-        """More customers: the first PATTERNS are written, all others are copies of their rows."""
+        """More customers: the first BATCH are written, all others are copies of their rows."""
         if not self.size:
-            for part in self.batches(range(PATTERNS)):
+            for part in self.batches(range(BATCH)):
                 self.writer.apply(part.customers, part.positions, 0, part.events)
-            self.size = PATTERNS
+            self.size = BATCH
         copy = self.place.client.register_script(_COPY)
         for first in range(self.size, size, 1_000):
             new = range(first, min(size, first + 1_000))
-            copy(keys=self.keys.keys([f"customer{n}" for n in (first % PATTERNS, *new)]))
+            copy(keys=self.keys.keys([f"customer{n}" for n in (first % BATCH, *new)]))
         self.size = size
 
     def redis_cpu_s(self) -> float:
@@ -101,7 +98,7 @@ def measure(quick: bool) -> list[Measurement]:
 def _store(place: World, plans: list[Plan]) -> _Store:
     project = place.store.project
     reader = OnlineReader(project, [WindowedView(plan, plan.names) for plan in plans], client=place.client)
-    pattern = batches(TOPIC, plans, range(PATTERNS), PATTERNS)[0].events
+    pattern = batches(TOPIC, plans, range(BATCH), BATCH)[0].events
     return _Store(place, OnlineWriter(place.client, project, plans), reader, pattern, KeyMaker(project))
 
 

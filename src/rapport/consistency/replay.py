@@ -17,15 +17,15 @@ from rapport.consistency.declared import Declared, open_declared
 from rapport.consistency.events import TopicEvents, first_events, read_events
 from rapport.consistency.explain import Asked, Explained, explain
 from rapport.consistency.log import Range, read_chunks
+from rapport.consistency.picking import pick
 from rapport.consistency.reasons import DEFINITION_CHANGED, ERASED, UNEXPLAINED, UNKNOWN_DEFINITION
 from rapport.consistency.report import ConsistencyReport, Difference, Tally
 from rapport.decisions.degraded import FEATURES_CORRUPT, FEATURES_STALE, UNKNOWN_CUSTOMER
 from rapport.decisions.record import DecisionRecord, FeatureValue
 from rapport.events.columns import COLUMNS
 from rapport.feast.arrow import to_column
-from rapport.online.selection import take
 from rapport.settings import Settings
-from rapport.windows import Column, Events, Kind, Plan
+from rapport.windows import Column, Kind, Plan
 
 __all__ = ["Question", "replay_decisions"]
 
@@ -291,7 +291,4 @@ def _gone(n: int) -> Compared:
 
 
 def _picked(column: Column, rows: Sequence[int]) -> Column:
-    if len(rows) == len(column):
-        return column
-    events = Events(np.zeros(len(column), np.int64), {"": column})
-    return take(events, np.array(rows, np.int64)).columns[""]
+    return column if len(rows) == len(column) else pick(column, np.array(rows, np.int64))
