@@ -11,8 +11,8 @@ import pyarrow as pa
 from rapport.archive import Archive, arrow_schema, stored_schema
 from rapport.archive.sql import connect, identifier, relation
 from rapport.consistency.explain import CustomerEvents
+from rapport.consistency.picking import pick_events
 from rapport.feast.arrow import to_column
-from rapport.online.selection import take
 from rapport.windows import Events, Kind
 
 __all__ = ["TopicEvents", "first_events", "read_events"]
@@ -39,7 +39,7 @@ class TopicEvents:
         """One customer's events; none for a customer who was not asked for."""
         first, end = self._starts.get(customer_id, (0, 0))
         order = np.argsort(self._rank[first:end])
-        return CustomerEvents(take(self._events, np.arange(first, end)), self._arrival_us[first:end], order)
+        return CustomerEvents(pick_events(self._events, np.arange(first, end)), self._arrival_us[first:end], order)
 
 
 def read_events(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rapport.consistency.compare import MATCH, compare
+from rapport.consistency.picking import pick_events
 from rapport.consistency.reasons import (
     DEFINITION_CHANGED,
     FEATURES_STALE,
@@ -24,7 +25,6 @@ from rapport.consistency.reasons import (
     UNKNOWN_DEFINITION,
 )
 from rapport.decisions.record import FeatureValue
-from rapport.online.selection import take
 from rapport.windows import Column, Events, Plan, history
 
 __all__ = ["Asked", "CustomerEvents", "Explained", "explain"]
@@ -85,12 +85,9 @@ class Explained:
     waited_us: int = 0
 
 
-def explain(today: Plan | None, known: CustomerEvents, asked: Asked) -> Explained:
-    """Why the `wrong` features differ from what `today`'s plan (None: there is no such view any more) makes of all
-    events."""
-    found = (
-        _by_arrival(today, known, asked) if today is not None else Explained(dict.fromkeys(asked.wrong, UNEXPLAINED))
-    )
+def explain(today: Plan, known: CustomerEvents, asked: Asked) -> Explained:
+    """Why the `wrong` features differ from what `today`'s plan makes of all events."""
+    found = _by_arrival(today, known, asked)
     if asked.rebuilding:
         found = _with(found, {name: REBUILDING for name in asked.wrong if asked.logged[name] is None})
     if UNEXPLAINED not in found.reasons.values() or asked.then is today:
@@ -111,7 +108,7 @@ def _by_arrival(plan: Plan, known: CustomerEvents, asked: Asked) -> Explained:
     reasons = dict.fromkeys(asked.wrong, UNEXPLAINED)
     arrived = known.arrival_us <= asked.as_of_us
     if not arrived.all():
-        right = _matching(plan, take(known.events, np.flatnonzero(arrived)), asked)
+        right = _matching(plan, pick_events(known.events, np.flatnonzero(arrived)), asked)
         reasons |= {name: LATE_EVENT for name in asked.wrong if name in right}
     if UNEXPLAINED not in reasons.values():
         return Explained(reasons)
@@ -136,7 +133,7 @@ def _cuts(known: CustomerEvents, asked: Asked) -> Iterator[tuple[Places, int]]:
 
 def _applied(known: CustomerEvents, places: Places, as_of_us: int) -> Events:
     """These events as a read at `as_of_us` sees them: a row does not tell apart what is dated after the read."""
-    events = take(known.events, np.sort(places))
+    events = pick_events(known.events, np.sort(places))
     return Events(np.minimum(events.event_time_us, as_of_us), events.columns)
 
 

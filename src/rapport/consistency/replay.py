@@ -17,15 +17,15 @@ from rapport.consistency.declared import Declared, open_declared
 from rapport.consistency.events import TopicEvents, first_events, read_events
 from rapport.consistency.explain import Asked, Explained, explain
 from rapport.consistency.log import Range, read_chunks
+from rapport.consistency.picking import pick
 from rapport.consistency.reasons import DEFINITION_CHANGED, ERASED, UNEXPLAINED, UNKNOWN_DEFINITION
 from rapport.consistency.report import ConsistencyReport, Difference, Tally
 from rapport.decisions.degraded import FEATURES_CORRUPT, FEATURES_STALE, UNKNOWN_CUSTOMER
 from rapport.decisions.record import DecisionRecord, FeatureValue
 from rapport.events.columns import COLUMNS
 from rapport.feast.arrow import to_column
-from rapport.online.selection import take
 from rapport.settings import Settings
-from rapport.windows import Column, Events, Kind, Plan
+from rapport.windows import Column, Kind, Plan
 
 __all__ = ["Question", "replay_decisions"]
 
@@ -202,9 +202,13 @@ class _Run:
 
     def _kind(self, name: str) -> Kind:
         view, _, feature = name.partition("__")
-        plan = self._declared.today(view)
-        assert plan is not None
+        plan = self._today(view)
         return plan.kinds[plan.names.index(feature)]
+
+    def _today(self, view: str) -> Plan:
+        plan = self._declared.today(view)
+        assert plan is not None, f"{view} is among the declared views"
+        return plan
 
     def _explain(self, wrong: Sequence[_Wrong]) -> None:
         """Count a reason for everything that differs."""
@@ -238,7 +242,7 @@ class _Run:
         return DEFINITION_CHANGED if one.view in one.record.views else UNKNOWN_DEFINITION
 
     def _explain_topic(self, topic: str, wrong: Sequence[_Wrong]) -> None:
-        plans = {id(one): (self._declared.today(one.view), self._then(one)) for one in wrong}
+        plans = {id(one): (self._today(one.view), self._then(one)) for one in wrong}
         kinds = {
             name: plan.view.kinds[name] for pair in plans.values() for plan in pair if plan for name in plan.columns
         }
@@ -247,7 +251,7 @@ class _Run:
         for one in wrong:
             self._count(one, self._explained(one, events, *plans[id(one)]))
 
-    def _explained(self, one: _Wrong, events: TopicEvents, today: Plan | None, then: Plan | None) -> Explained:
+    def _explained(self, one: _Wrong, events: TopicEvents, today: Plan, then: Plan | None) -> Explained:
         asked = Asked(
             as_of_us=one.as_of_us,
             logged=one.logged,
@@ -287,7 +291,4 @@ def _gone(n: int) -> Compared:
 
 
 def _picked(column: Column, rows: Sequence[int]) -> Column:
-    if len(rows) == len(column):
-        return column
-    events = Events(np.zeros(len(column), np.int64), {"": column})
-    return take(events, np.array(rows, np.int64)).columns[""]
+    return column if len(rows) == len(column) else pick(column, np.array(rows, np.int64))

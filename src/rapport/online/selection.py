@@ -20,7 +20,7 @@ def take(events: Events, places: npt.NDArray[np.int64]) -> Events:
 def _take_column(column: Column, places: npt.NDArray[np.int64]) -> Column:
     if column.kind is Kind.STRING:
         return Column(column.kind, _take_strings(column.values, places), column.valid[places])
-    return Column(column.kind, column.values[places], column.valid[places], column.scale)
+    return Column(column.kind, column.values[places], column.valid[places])
 
 
 def _take_strings(strings: StringArray, places: npt.NDArray[np.int64]) -> StringArray:
