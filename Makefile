@@ -1,5 +1,6 @@
 # make demo [DATA=file]   everything, once, with a simulated world or a file of purchases
 # make test               the checks below and all tests; PYTHON=3.12 chooses another Python
+# make test-engines       the views on Spark and on Flink, each in an environment of its own
 # make bench              measurements, each beside its floor or peer
 # make check              ruff, mypy --strict, layering
 # make docs               write docs/cli.md and docs/settings.md anew from the code
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -46,6 +47,12 @@ test: check
 
 test-slow: sync
 	@$(BIN)/pytest -m slow
+
+engines:
+	@for name in spark flink quix; do deploy/install-engine.sh "$$name"; done
+
+test-engines: sync engines
+	@$(BIN)/pytest -m engines -q
 
 bench: sync
 	@$(BIN)/python -m benchmarks

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import customers, data, demo, drift, letters, models, processes, simulation
+from rapport.cli import customers, data, demo, drift, letters, models, processes, simulation, views
 from rapport.errors import RapportError
 
 __all__ = ["EXIT_CODES", "app", "run"]
@@ -51,6 +51,7 @@ for _command in (
     processes.up,
     processes.down,
     processes.status,
+    views.views,
     data.replay,
     simulation.simulate,
     letters.deadletters,
