@@ -13,8 +13,10 @@ from typing import TypeAlias
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
+from flows.beginning import Beginning
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.check import CHECKED_SUFFIX
+from flows.declared import Declared
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, open_runtime
 from flows.updater import Updater
@@ -22,10 +24,9 @@ from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import DeclarationError, Fenced, PositionMoved
 from rapport.events.schema import TOPICS
 from rapport.online import WRITE_TIMEOUT_S, connect, warm_up
-from rapport.online.declared import Declared
 from rapport.settings import Settings
 
-__all__ = ["GROUP", "Declared", "Updater", "features", "flow", "load_declared"]
+__all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
 
 GROUP = "features"
 """The group of consumers whose positions say which checked events are in the online store."""
@@ -100,10 +101,10 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     bus, patience = runtime.bus, Patience(runtime.stop)
     # Topics without a view are read too: their positions let the bus forget what everybody has seen.
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
-    feed = Feed(
-        bus, topics, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, max_records=_MAX_RECORDS
-    )
-    updater = Updater(connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S), declared)
+    client = connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S)
+    beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
+    feed = Feed(bus, topics, beginning.start, runtime.stop, max_records=_MAX_RECORDS)
+    updater = Updater(client, declared)
     checked = op.input("features_checked", flow, BusSource(feed, drain=drain))
     # Polled | Tick
     applied = op.filter_map("features_apply", checked, Applier(feed, patience, updater).step)

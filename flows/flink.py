@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.updater import batches_by_partition, updater_of
+from flows.updater import batches_by_partition, begin, updater_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,7 @@ def write_features(environment: TableEnvironment, records: Table, views: bytes, 
     from pyflink.table.expressions import col
     from pyflink.table.udf import udf
 
+    begin(views, redis_url)
     function = udf(
         partial(_apply, views, redis_url),
         result_type=DataTypes.BIGINT(),

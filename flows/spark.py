@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.updater import batches_by_partition, updater_of
+from flows.updater import batches_by_partition, begin, updater_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +41,7 @@ def write_features(
         checkpoint: the folder where Spark keeps how far it has read.
         drain: end when all that is there has been read, instead of waiting for more.
     """
+    begin(views, redis_url)
     apply = partial(_apply_partition, views, redis_url)
 
     def apply_batch(batch: DataFrame, _batch_id: int) -> None:

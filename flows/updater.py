@@ -6,23 +6,26 @@ No engine is imported here, and nothing of Feast's: this much has to run inside 
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 
 import redis
 
+from flows.declared import Declared, declared_from_json
 from rapport.bus.protocol import Position, RecordBatch
 from rapport.errors import DeclarationError, RowCorrupt
 from rapport.events.codec import CHECKED_SUFFIX, decode_rows, events_of
 from rapport.events.columns import BASE
 from rapport.events.derive import Row
 from rapport.online.connect import WRITE_TIMEOUT_S
-from rapport.online.declared import Declared, declared_from_json
+from rapport.online.keeping import Keeping
+from rapport.online.layouts import Layouts
 from rapport.online.warmup import warm_up
 from rapport.online.writer import ApplyReport, OnlineWriter
 
-__all__ = ["Updater", "batches_by_partition", "updater_of"]
+__all__ = ["Updater", "batches_by_partition", "begin", "updater_of"]
 
 _CUSTOMER = list(BASE).index("customer_id")
 _log = logging.getLogger(__name__)
@@ -38,8 +41,11 @@ class Updater:
 
     def __init__(self, client: redis.Redis, declared: Declared) -> None:
         self._plans = declared.plans
+        layouts = Layouts(client, declared.project, declared.all_plans())
+        keeping = Keeping(client, declared.project)
         self._writers = {
-            topic: OnlineWriter(client, declared.project, plans) for topic, plans in declared.plans.items()
+            topic: OnlineWriter(client, declared.project, plans, layouts=layouts, keeping=keeping)
+            for topic, plans in declared.plans.items()
         }
 
     def apply(self, batch: RecordBatch) -> ApplyReport:
@@ -63,6 +69,23 @@ class Updater:
         return report
 
 
+def begin(document: bytes, redis_url: str) -> None:
+    """Note in the online store, once before a job starts, that the document's views are kept from now on.
+
+    The job has to read its topics from their beginning when a view is new: rows of it that are begun count as whole.
+
+    Raises:
+        DeclarationError: the document is not one, or has no views.
+        StoreUnavailable
+    """
+    declared = _read(document)
+    with _connect(redis_url) as client:
+        Layouts(client, declared.project, declared.all_plans()).register()
+        keeping = Keeping(client, declared.project)
+        for plans in declared.plans.values():
+            keeping.begin(plans, {}, time.time_ns() // 1_000)
+
+
 @cache
 def updater_of(document: bytes, redis_url: str) -> Updater:
     """The updater of this process for a document of declared views (`rapport views`); its code is compiled.
@@ -72,14 +95,23 @@ def updater_of(document: bytes, redis_url: str) -> Updater:
     Raises:
         DeclarationError: the document is not one, or has no views.
     """
+    declared = _read(document)
+    warm_up(declared.all_plans())
+    return Updater(_connect(redis_url), declared)
+
+
+def _read(document: bytes) -> Declared:
     declared = declared_from_json(document)
     if not declared.plans:
         raise DeclarationError("the document declares no windowed views: write it again with `rapport views`")
-    warm_up(plan for plans in declared.plans.values() for plan in plans)
+    return declared
+
+
+def _connect(redis_url: str) -> redis.Redis:
     client: redis.Redis = redis.Redis.from_url(
         redis_url, socket_timeout=WRITE_TIMEOUT_S, socket_connect_timeout=WRITE_TIMEOUT_S, retry=None
     )
-    return Updater(client, declared)
+    return client
 
 
 def batches_by_partition(records: Iterable[tuple[str, int, int, bytes]]) -> Iterator[RecordBatch]:

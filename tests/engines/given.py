@@ -18,11 +18,11 @@ import redis
 from feast import StreamFeatureView
 
 from feature_repo import views
+from flows.declared import Declared
 from rapport.bus.protocol import Message
 from rapport.events.codec import CHECKED_SUFFIX, encode_row
 from rapport.events.columns import BASE, COLUMNS
 from rapport.feast.declare import topic_of, view_of
-from rapport.online.declared import Declared
 from rapport.online.keys import JOIN_KEY, TILES, KeyMaker, field_of, parse_key
 from rapport.online.marks import MARK_BYTES
 from rapport.online.stored import read_stored

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from flows.declared import declared_to_json
 from rapport.embedded import EmbeddedRedis
-from rapport.online.declared import declared_to_json
 from tests.engines.conftest import BY_BYTEWAX
 from tests.engines.given import (
     Sample,

@@ -16,9 +16,9 @@ def views() -> None:
     """
     settings = settings_now()
     # Feast takes seconds to import.
+    from flows.declared import Declared, declared_to_json
     from rapport.errors import DeclarationError
     from rapport.feast.catalog import open_store, plans_by_topic
-    from rapport.online.declared import Declared, declared_to_json
 
     store = open_store(settings)
     plans = plans_by_topic(store)

@@ -1,4 +1,4 @@
-"""What an online store keeps: a project's windowed views by topic, as a value that can travel.
+"""The declared views that a flow keeps, as a value that can travel.
 
 Whoever has the Feast registry makes it (`rapport views`); whoever only updates rows, a worker of Spark or Flink say,
 reads it and needs no Feast.
@@ -6,7 +6,7 @@ reads it and needs no Feast.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -23,6 +23,10 @@ class Declared:
 
     project: str
     plans: Mapping[str, Sequence[Plan]]
+
+    def all_plans(self) -> Iterator[Plan]:
+        for plans in self.plans.values():
+            yield from plans
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from feature_repo import views
+from flows.declared import Declared, declared_from_json, declared_to_json
 from rapport.errors import DeclarationError
 from rapport.feast.declare import view_of
-from rapport.online.declared import Declared, declared_from_json, declared_to_json
 from rapport.windows import compile_view
 from tests.source_tree import ROOT
 
