@@ -32,11 +32,10 @@ from rapport.testing.oracle import oracle
 from rapport.windows import STATUS_NAMES, Plan, compile_view
 from tests.source_tree import ROOT
 
-__all__ = ["Record", "Sample", "by_bytewax_messages", "check_values", "make_sample", "python_of", "rows_of", "start"]
-
 UNTIL_US = 1_740_830_400_000_000
 PARTITIONS = 2
 AGAIN = 40
+LATE = "customer who comes late ü"
 
 
 class Record(NamedTuple):
@@ -73,9 +72,12 @@ def make_sample(events_per_topic: int, customers: int = 40) -> Sample:
         for topic, some in plans.items()
     }
     mixed = [(topic, event) for topic, some in events.items() for event in some]
-    # The first events of a topic stay first, so that positions and event times have nothing to do with each other.
-    mixed.sort(key=lambda _: rng.random())
-    return Sample(plans, {topic: [e for t, e in mixed if t == topic] for topic in plans}, _records(mixed))
+    rng.shuffle(mixed)
+    # One customer comes late, when the others have rows.
+    for at in range(len(mixed) // 2, len(mixed), 20):
+        topic, (_, event) = mixed[at]
+        mixed[at] = topic, (LATE, event)
+    return Sample(plans, {topic: [event for of, event in mixed if of == topic] for topic in plans}, _records(mixed))
 
 
 def _records(mixed: Iterable[tuple[str, CustomerEvent]]) -> list[Record]:
@@ -184,14 +186,9 @@ def wait_for_rows(client: redis.Redis, project: str, process: subprocess.Popen[b
         time.sleep(0.02)
 
 
-def poison(client: redis.Redis, sample: Sample, project: str) -> bytes:
-    """Make one customer's key something else than a hash, so that its row cannot be read; returns the key. It is the
-    customer who appears last, so others are written before."""
-    first: dict[str, int] = {}
-    for number, record in enumerate(sample.records):
-        customer = msgspec.msgpack.decode(record.value)[1]
-        first.setdefault(customer, number)
-    key = KeyMaker(project).key(max(first, key=lambda customer: first[customer]))
+def poison(client: redis.Redis, project: str) -> bytes:
+    """Make the key of LATE something else than a hash, so that her row cannot be read; returns the key."""
+    key = KeyMaker(project).key(LATE)
     client.set(key, "not a row")
     return key
 

@@ -59,7 +59,7 @@ def test_flink_makes_the_same_rows_through_failures(
         return start(python, "-m", "flows.flink", *arguments, log=log)
 
     # A batch that cannot be written makes Flink restart the job again and again; killed meanwhile, it begins anew.
-    key = poison(client, sample, PROJECT)
+    key = poison(client, PROJECT)
     process = run()
     wait_for_rows(client, PROJECT, process, log)
     kill(process)

@@ -47,7 +47,7 @@ def test_spark_makes_the_same_rows_through_failures(
         return start(python, "-m", "flows.spark", *arguments, "--checkpoint", str(tmp_path / checkpoint), log=log)
 
     # A batch that cannot be written ends the query, with rows of other customers written before and within it.
-    key = poison(client, sample, PROJECT)
+    key = poison(client, PROJECT)
     code, _ = end_of(run("first"), log)
     assert code != 0 and rows_of(client, PROJECT)
     client.delete(key)
