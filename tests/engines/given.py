@@ -178,10 +178,10 @@ def rows_of(client: redis.Redis, project: str, *, marks: bool = False) -> dict[b
     return found
 
 
-def wait_for_rows(client: redis.Redis, project: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_progress(client: redis.Redis, project: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Until the process has written rows."""
-    deadline = time.monotonic() + 300
-    while not rows_of(client, project):
+    before, deadline = rows_of(client, project), time.monotonic() + 300
+    while rows_of(client, project) == before:
         assert process.poll() is None and time.monotonic() < deadline, log.read_text(errors="replace")[-3_000:]
         time.sleep(0.02)
 

@@ -22,7 +22,7 @@ from tests.engines.given import (
     redelivered,
     rows_of,
     start,
-    wait_for_rows,
+    wait_for_progress,
     write_lines,
 )
 
@@ -61,7 +61,7 @@ def test_flink_makes_the_same_rows_through_failures(
     # A batch that cannot be written makes Flink restart the job again and again; killed meanwhile, it begins anew.
     key = poison(client, PROJECT)
     process = run()
-    wait_for_rows(client, PROJECT, process, log)
+    wait_for_progress(client, PROJECT, process, log)
     kill(process)
     # The same without a kill: Flink itself recovers once the store can be written.
     process = run()

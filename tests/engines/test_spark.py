@@ -21,7 +21,7 @@ from tests.engines.given import (
     redelivered,
     rows_of,
     start,
-    wait_for_rows,
+    wait_for_progress,
     write_lines,
 )
 
@@ -53,7 +53,7 @@ def test_spark_makes_the_same_rows_through_failures(
     client.delete(key)
     # Spark goes on from its checkpoint, and is killed on the way; then goes on to the end.
     process = run("first")
-    wait_for_rows(client, PROJECT, process, log)
+    wait_for_progress(client, PROJECT, process, log)
     kill(process)
     code, text = end_of(run("first"), log)
     assert code == 0, text
