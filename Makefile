@@ -2,8 +2,9 @@
 # make test               the checks below and all tests; PYTHON=3.12 chooses another Python
 # make chaos [KILLS=200] [EVENTS=2000000] [SEED=n] [MINUTES=n]
 #                         the flow and Redis killed and frozen while events come twice: nothing lost, nothing doubled
-# make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, and make chaos
+# make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
+# make test-engines       the views on Spark and on Flink, each in an environment of its own
 # make check              ruff, mypy --strict, layering
 # make docs               write docs/cli.md and docs/settings.md anew from the code
 # make clean              remove caches and the demo's data; your own data in .rapport/ stays
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow chaos nightly bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines chaos nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -62,7 +63,13 @@ chaos: sync
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
 	$(BIN)/pytest -m slow
-	$(MAKE) chaos
+	$(MAKE) test-engines chaos
+
+engines:
+	@for name in spark flink quix; do deploy/install-engine.sh "$$name"; done
+
+test-engines: sync engines
+	@$(BIN)/pytest -m engines -q
 
 bench: sync
 	@$(BIN)/python -m benchmarks $(if $(filter no,$(PAGE)),,--page)

@@ -9,13 +9,12 @@ from typing import NamedTuple, TypeAlias
 from rapport.bus.protocol import Message, RecordBatch
 from rapport.dead_letters import letter_message
 from rapport.errors import EventError
-from rapport.events.codec import encode_row
+from rapport.events.codec import CHECKED_SUFFIX, encode_row
 from rapport.events.decode import decode
 from rapport.events.derive import Row, row_of
 
 __all__ = ["CHECKED_SUFFIX", "Checked", "Claim", "check"]
 
-CHECKED_SUFFIX = ".checked"
 _ACCEPTED = "accepted"
 
 Claim: TypeAlias = Callable[[str, int, Sequence[str], Sequence[str], Sequence[int]], list[bool]]

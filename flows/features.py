@@ -8,11 +8,9 @@ The rows carry the positions they have seen, so whatever is read again after a c
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from typing import TypeAlias
 
 import bytewax.operators as op
-import redis
 from bytewax.dataflow import Dataflow
 
 from flows.beginning import Beginning
@@ -21,14 +19,11 @@ from flows.check import CHECKED_SUFFIX
 from flows.declared import Declared
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, open_runtime
-from rapport.bus.protocol import Position, RecordBatch
+from flows.updater import Updater
 from rapport.bus.retry import Patience, Stopped, commit_surely
-from rapport.errors import DeclarationError, Fenced, PositionMoved, RowCorrupt
-from rapport.events.codec import decode_rows, events_of
-from rapport.events.columns import BASE
-from rapport.events.derive import Row
+from rapport.errors import DeclarationError, Fenced, PositionMoved
 from rapport.events.schema import TOPICS
-from rapport.online import WRITE_TIMEOUT_S, ApplyReport, Keeping, Layouts, OnlineWriter, connect, warm_up
+from rapport.online import WRITE_TIMEOUT_S, connect, warm_up
 from rapport.settings import Settings
 
 __all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
@@ -36,48 +31,9 @@ __all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
 GROUP = "features"
 """The group of consumers whose positions say which checked events are in the online store."""
 
-_CUSTOMER = list(BASE).index("customer_id")
 _MAX_RECORDS = 4_000
 _log = logging.getLogger(__name__)
 Step: TypeAlias = Polled | Tick
-
-
-class Updater:
-    """Applies batches of checked records to the online store.
-
-    Args:
-        client: Redis, for the rows.
-        declared: the views.
-    """
-
-    def __init__(self, client: redis.Redis, declared: Declared) -> None:
-        self._plans = declared.plans
-        layouts = Layouts(client, declared.project, declared.all_plans())
-        keeping = Keeping(client, declared.project)
-        self._writers = {
-            topic: OnlineWriter(client, declared.project, plans, layouts=layouts, keeping=keeping)
-            for topic, plans in declared.plans.items()
-        }
-
-    def apply(self, batch: RecordBatch) -> ApplyReport:
-        """Add a batch of a checked topic to the rows of all views over it. Safe to repeat.
-
-        Raises:
-            StoreUnavailable
-            Fenced: other workers keep writing the same rows.
-        """
-        topic = batch.topic.removesuffix(CHECKED_SUFFIX)
-        writer = self._writers.get(topic)
-        if writer is None:
-            return ApplyReport()
-        rows, positions = _decoded(topic, batch)
-        columns = sorted({name for plan in self._plans[topic] for name in plan.columns})
-        customers = [str(row[_CUSTOMER]) for row in rows]
-        report = writer.apply(customers, positions, batch.partition, events_of(topic, rows, columns))
-        for view, rows_damaged in Counter(view for _, view in report.damaged).items():
-            # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.
-            _log.error("%d stored rows of view %s are damaged and were left as they are", rows_damaged, view)
-        return report
 
 
 class Applier:
@@ -185,14 +141,3 @@ def flow() -> Dataflow:
     made = Dataflow("features")
     features(made, runtime, load_declared(runtime.settings))
     return made
-
-
-def _decoded(topic: str, batch: RecordBatch) -> tuple[list[Row], list[Position]]:
-    try:
-        return decode_rows(topic, batch.values), batch.positions
-    except RowCorrupt as error:
-        # The archive branch reports such records to the dead letters.
-        _log.error("%s are left out of the features", error)
-        bad = set(error.rows)
-    good = [at for at in range(len(batch)) if at not in bad]
-    return decode_rows(topic, [batch.values[at] for at in good]), [batch.positions[at] for at in good]

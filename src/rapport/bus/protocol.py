@@ -13,10 +13,16 @@ __all__ = ["START", "Bus", "Message", "Position", "Reader", "RecordBatch"]
 
 
 class Position(NamedTuple):
-    """Place of a record in its partition; ordered. Redis Streams: (milliseconds, sequence). Kafka: (offset, 0)."""
+    """Place of a record in its partition; ordered. Redis Streams: (milliseconds, sequence). Kafka: (offset + 1, 0)."""
 
     hi: int
     lo: int
+
+    @classmethod
+    def of_offset(cls, offset: int) -> Position:
+        """The place of Kafka's record at `offset`. It is what a consumer that has read it commits, the next offset, so
+        the first record, at offset 0, too comes after START."""
+        return cls(offset + 1, 0)
 
 
 START = Position(0, 0)

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from rapport.cli import consistency, customers, data, demo, drift, letters, models, processes, rebuilding, simulation
+from rapport.cli import (
+    consistency,
+    customers,
+    data,
+    demo,
+    drift,
+    letters,
+    models,
+    processes,
+    rebuilding,
+    simulation,
+    views,
+)
 from rapport.errors import RapportError
 
 __all__ = ["EXIT_CODES", "app", "run"]
@@ -52,6 +64,7 @@ for _command in (
     processes.up,
     processes.down,
     processes.status,
+    views.views,
     data.replay,
     rebuilding.rebuild,
     simulation.simulate,

@@ -16,7 +16,10 @@ from rapport.events.schema import TOPICS
 from rapport.windows.columns import Column, Events, column_of
 from rapport.windows.view import Kind
 
-__all__ = ["columns_of", "decode_rows", "encode_row", "events_of"]
+__all__ = ["CHECKED_SUFFIX", "columns_of", "decode_rows", "encode_row", "events_of"]
+
+CHECKED_SUFFIX = ".checked"
+"""What the name of a topic of checked rows ends with, after the event topic's."""
 
 _TYPES: dict[Kind, Any] = {Kind.INT: int, Kind.FLOAT: float, Kind.STRING: str, Kind.BOOL: bool}
 _NEVER_NULL = ("event_id", "customer_id", "event_time_us", "arrival_time_us", "schema_version")

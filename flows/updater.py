@@ -1,0 +1,147 @@
+"""Checked records into the online store's rows: what the features branch does, whichever engine runs it.
+
+No engine is imported here, and nothing of Feast's: this much has to run inside a worker of Spark or Flink.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+import redis
+
+from flows.declared import Declared, declared_from_json
+from rapport.bus.protocol import Position, RecordBatch
+from rapport.errors import DeclarationError, RowCorrupt
+from rapport.events.codec import CHECKED_SUFFIX, decode_rows, events_of
+from rapport.events.columns import BASE
+from rapport.events.derive import Row
+from rapport.online.connect import WRITE_TIMEOUT_S
+from rapport.online.keeping import Keeping
+from rapport.online.layouts import Layouts
+from rapport.online.warmup import warm_up
+from rapport.online.writer import ApplyReport, OnlineWriter
+
+__all__ = ["Updater", "batches_by_partition", "begin", "updater_of"]
+
+_CUSTOMER = list(BASE).index("customer_id")
+_log = logging.getLogger(__name__)
+
+
+class Updater:
+    """Applies batches of checked records to the online store.
+
+    Args:
+        client: Redis, for the rows.
+        declared: the views.
+    """
+
+    def __init__(self, client: redis.Redis, declared: Declared) -> None:
+        self._plans = declared.plans
+        layouts = Layouts(client, declared.project, declared.all_plans())
+        keeping = Keeping(client, declared.project)
+        self._writers = {
+            topic: OnlineWriter(client, declared.project, plans, layouts=layouts, keeping=keeping)
+            for topic, plans in declared.plans.items()
+        }
+
+    def apply(self, batch: RecordBatch) -> ApplyReport:
+        """Add a batch of a checked topic to the rows of all views over it. Safe to repeat.
+
+        Raises:
+            StoreUnavailable
+            Fenced: other workers keep writing the same rows.
+        """
+        topic = batch.topic.removesuffix(CHECKED_SUFFIX)
+        writer = self._writers.get(topic)
+        if writer is None:
+            return ApplyReport()
+        rows, positions = _decoded(topic, batch)
+        columns = sorted({name for plan in self._plans[topic] for name in plan.columns})
+        customers = [str(row[_CUSTOMER]) for row in rows]
+        report = writer.apply(customers, positions, batch.partition, events_of(topic, rows, columns))
+        for view, rows_damaged in Counter(view for _, view in report.damaged).items():
+            # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.
+            _log.error("%d stored rows of view %s are damaged and were left as they are", rows_damaged, view)
+        return report
+
+
+def begin(document: bytes, redis_url: str) -> None:
+    """Note in the online store, once before a job starts, that the document's views are kept from now on.
+
+    The job has to read its topics from their beginning when a view is new: rows of it that are begun count as whole.
+
+    Raises:
+        DeclarationError: the document is not one, or has no views.
+        StoreUnavailable
+    """
+    declared = _read(document)
+    with _connect(redis_url) as client:
+        Layouts(client, declared.project, declared.all_plans()).register()
+        keeping = Keeping(client, declared.project)
+        for plans in declared.plans.values():
+            keeping.begin(plans, {}, time.time_ns() // 1_000)
+
+
+@cache
+def updater_of(document: bytes, redis_url: str) -> Updater:
+    """The updater of this process for a document of declared views (`rapport views`); its code is compiled.
+
+    Made once, so that its connection and the rows in its memory serve the next batches too.
+
+    Raises:
+        DeclarationError: the document is not one, or has no views.
+    """
+    declared = _read(document)
+    warm_up(declared.all_plans())
+    return Updater(_connect(redis_url), declared)
+
+
+def _read(document: bytes) -> Declared:
+    declared = declared_from_json(document)
+    if not declared.plans:
+        raise DeclarationError("the document declares no windowed views: write it again with `rapport views`")
+    return declared
+
+
+def _connect(redis_url: str) -> redis.Redis:
+    client: redis.Redis = redis.Redis.from_url(
+        redis_url, socket_timeout=WRITE_TIMEOUT_S, socket_connect_timeout=WRITE_TIMEOUT_S, retry=None
+    )
+    return client
+
+
+def batches_by_partition(records: Iterable[tuple[str, int, int, bytes]]) -> Iterator[RecordBatch]:
+    """(topic, partition, Kafka offset, value) of some records as batches of one partition each, by offset.
+
+    A record that is there twice is there once.
+    """
+    by_partition: dict[tuple[str, int], dict[int, bytes]] = {}
+    for topic, partition, offset, value in records:
+        by_partition.setdefault((topic, partition), {})[offset] = value
+    for (topic, partition), values in by_partition.items():
+        offsets = sorted(values)
+        nothing = [""] * len(offsets)
+        yield RecordBatch(
+            topic,
+            partition,
+            positions=[Position.of_offset(offset) for offset in offsets],
+            keys=nothing,
+            values=[values[offset] for offset in offsets],
+            origins=nothing,
+            arrivals_us=[0] * len(offsets),
+        )
+
+
+def _decoded(topic: str, batch: RecordBatch) -> tuple[list[Row], list[Position]]:
+    try:
+        return decode_rows(topic, batch.values), batch.positions
+    except RowCorrupt as error:
+        # The archive branch reports such records to the dead letters.
+        _log.error("%s are left out of the features", error)
+        bad = set(error.rows)
+    good = [at for at in range(len(batch)) if at not in bad]
+    return decode_rows(topic, [batch.values[at] for at in good]), [batch.positions[at] for at in good]
