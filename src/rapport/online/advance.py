@@ -1,79 +1,156 @@
-"""One view's rows, moved forward by a batch. Values in, values out."""
+"""One view's rows, moved forward by a batch. Buffers in, buffers out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from rapport.errors import RowCorrupt
 from rapport.online.batch import Batch
-from rapport.online.marks import MARK_BYTES, Marks, decode_marks, encode_marks
-from rapport.online.stored import usable
-from rapport.windows import Plan, update
+from rapport.online.marks import MARK_BYTES
+from rapport.online.packed import Bytes, Longs, Packed, copy_bytes
+from rapport.online.stored import HEAD_BYTES, head_of
+from rapport.windows import Plan
+from rapport.windows.compiled import jit
+from rapport.windows.packed import PackedEvents, Workspace, pack_events, update_packed
+from rapport.windows.rows import PADDING
 
-__all__ = ["Outcome", "advance"]
+__all__ = ["Advance", "Outcome"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a batch does to one view's rows.
+    """What a batch does to one view's k rows.
 
     Attributes:
-        values: row number to its new value (mark and row); rows that stay as they are have none.
+        values: the k new values (mark and row); empty where a row stays as it is.
         applied, replayed: int64[k], events added to each row, and events that it had seen.
         damaged: numbers of the rows that cannot be read.
     """
 
-    values: dict[int, bytes]
-    applied: npt.NDArray[np.int64]
-    replayed: npt.NDArray[np.int64]
+    values: Packed
+    applied: Longs
+    replayed: Longs
     damaged: list[int]
 
 
-def advance(plan: Plan, stored: Sequence[bytes | None], batch: Batch) -> Outcome:
-    """Add the batch's events to the k stored values, but those at or before a value's mark.
+class Advance:
+    """Moves one view's rows forward by one batch, some rows at a time."""
 
-    A row of another layout (the declaration has changed) counts as absent, and so does its mark.
+    def __init__(self, plan: Plan, batch: Batch, workspace: Workspace) -> None:
+        self._plan = plan
+        self._batch = batch
+        self._workspace = workspace
+        self._events: PackedEvents = pack_events(plan, batch.events)
+        self._head = np.frombuffer(bytearray(head_of(plan)), np.uint8)
+
+    def rows(self, first: int, stored: Packed) -> Outcome:
+        """Add their events to the stored values of the batch's customers from number `first` on, but those at or
+        before a value's mark.
+
+        A row of another layout (the declaration has changed) counts as absent, and so does its mark.
+        """
+        damaged: list[int] = []
+        skipped = np.zeros(stored.count, np.bool_)
+        while True:
+            try:
+                return self._rows(first, stored, skipped, damaged)
+            except RowCorrupt as error:
+                if not error.rows:
+                    raise
+                damaged += error.rows
+                skipped[list(error.rows)] = True
+
+    def _rows(self, first: int, stored: Packed, skipped: Longs, damaged: list[int]) -> Outcome:
+        batch, count = self._batch, stored.count
+        given = batch.groups[first : first + count + 1]
+        order, groups = np.empty(given[-1] - given[0], np.int64), np.zeros(count + 1, np.int64)
+        newest, replayed = np.full(count, -1, np.int64), np.zeros(count, np.int64)
+        texts = self._events.texts
+        src, starts = np.empty(len(texts) + stored.nbytes + PADDING, np.uint8), np.empty(count + 1, np.int64)
+        src[: len(texts)] = texts
+        starts[0] = len(texts)
+        _select(
+            stored, self._head, batch.partition, batch.hi, batch.lo, batch.order, given, skipped,
+            order, groups, newest, replayed, src, starts,
+        )  # fmt: skip
+        src[starts[-1] : starts[-1] + PADDING] = 0
+        src = src[: starts[-1] + PADDING]
+        out, ends = update_packed(
+            self._plan, src, starts, order[: groups[-1]], groups, self._events, self._workspace
+        )
+        values = Packed(np.empty(int(ends[-1]) + MARK_BYTES * count + 1, np.uint8), np.zeros(count + 1, np.int64))
+        _add_marks(out, ends, newest, batch.partition, batch.hi, batch.lo, values)
+        return Outcome(values, np.diff(groups), replayed, damaged)
+
+
+@jit
+def _read_number(data, at, size):
+    """A big-endian number of up to 64 bits."""
+    number = np.uint64(0)
+    for i in range(size):
+        number = (number << np.uint64(8)) | np.uint64(data[at + i])
+    return number
+
+
+@jit
+def _write_number(out, at, size, number):
+    for i in range(size):
+        out[at + i] = np.uint8((number >> np.uint64(8 * (size - 1 - i))) & np.uint64(0xFF))
+    return at + size
+
+
+@jit
+def _is_usable(data, start, end, head):
+    """Whether a value's row is of the plan's version and layout."""
+    if end - start < MARK_BYTES + HEAD_BYTES:
+        return False
+    for i in range(len(head)):
+        if data[start + MARK_BYTES + i] != head[i]:
+            return False
+    return True
+
+
+@jit
+def _select(stored, head, partition, hi, lo, order, given, skipped, kept, groups, newest, replayed, src, starts):
+    """For each row, the events that it has not seen, and its bytes if it has such events.
+
+    Fills: kept, groups as `update_packed` takes them; newest[r], the event whose position is the row's last, -1 when
+    it gets none; replayed[r]; src and starts, the rows.
     """
-    values = [usable(plan, value) for value in stored]
-    fresh = _is_after(batch, decode_marks(values))
-    damaged: list[int] = []
-    while True:
-        part, numbers = (batch, list(range(batch.rows))) if fresh.all() else batch.part(fresh)
-        try:
-            new = _update(plan, [values[at] for at in numbers], part)
-            break
-        except RowCorrupt as error:
-            if not error.rows:
-                raise
-            hurt = [numbers[at] for at in error.rows]
-            damaged += hurt
-            fresh &= ~np.isin(batch.row_of_event, hurt)
-    given = np.bincount(batch.row_of_event, minlength=batch.rows)
-    applied = np.bincount(batch.row_of_event[fresh], minlength=batch.rows)
-    replayed = given - applied
-    replayed[damaged] = 0
-    return Outcome(dict(zip(numbers, new, strict=True)), applied, replayed, damaged)
+    n_kept, at = 0, starts[0]
+    for r in range(len(skipped)):
+        start, end = stored.starts[r], stored.starts[r + 1]
+        usable = _is_usable(stored.data, start, end, head)
+        seen_hi, seen_lo = np.uint64(0), np.uint64(0)
+        if usable and _read_number(stored.data, start, 2) == np.uint64(partition):
+            seen_hi = _read_number(stored.data, start + 2, 8)
+            seen_lo = _read_number(stored.data, start + 10, 8)
+        for j in range(given[r], given[r + 1]):
+            event = order[j]
+            if skipped[r]:
+                continue
+            if hi[event] < seen_hi or (hi[event] == seen_hi and lo[event] <= seen_lo):
+                replayed[r] += 1
+                continue
+            kept[n_kept] = event
+            n_kept += 1
+            newest[r] = max(newest[r], event)
+        groups[r + 1] = n_kept
+        if usable and newest[r] >= 0:
+            at = copy_bytes(stored.data, start + MARK_BYTES, end, src, at)
+        starts[r + 1] = at
 
 
-def _update(plan: Plan, values: Sequence[bytes | None], batch: Batch) -> list[bytes]:
-    if not batch.rows:
-        return []
-    rows = update(
-        plan, [None if value is None else value[MARK_BYTES:] for value in values], batch.row_of_event, batch.events
-    )
-    last = np.zeros(batch.rows, np.int64)
-    np.maximum.at(last, batch.row_of_event, np.arange(len(batch.row_of_event)))
-    marks = encode_marks(batch.partition, batch.hi[last], batch.lo[last])
-    return [mark + row for mark, row in zip(marks, rows, strict=True)]
-
-
-def _is_after(batch: Batch, marks: Marks) -> npt.NDArray[np.bool_]:
-    mine = marks["partition"] == batch.partition
-    hi = np.where(mine, marks["hi"], 0).astype(np.uint64)[batch.row_of_event]
-    lo = np.where(mine, marks["lo"], 0).astype(np.uint64)[batch.row_of_event]
-    after: npt.NDArray[np.bool_] = (batch.hi > hi) | ((batch.hi == hi) & (batch.lo > lo))
-    return after
+@jit
+def _add_marks(rows, ends, newest, partition, hi, lo, values):
+    """Put each row's new mark before it; rows without events get no value."""
+    at = np.int64(0)
+    for r in range(len(newest)):
+        if newest[r] >= 0:
+            at = _write_number(values.data, at, 2, np.uint64(partition))
+            at = _write_number(values.data, at, 8, hi[newest[r]])
+            at = _write_number(values.data, at, 8, lo[newest[r]])
+            at = copy_bytes(rows, ends[r], ends[r + 1], values.data, at)
+        values.starts[r + 1] = at

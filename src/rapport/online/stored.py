@@ -14,22 +14,28 @@ from rapport.online.marks import MARK_BYTES
 from rapport.windows import Plan, Values, read
 from rapport.windows.rows import HEADER_BYTES, VERSION
 
-__all__ = ["newest_us", "read_stored", "usable"]
+__all__ = ["head_of", "newest_us", "read_stored", "usable"]
 
 _NEWEST = struct.Struct("<q")
-_NEWEST_AT = MARK_BYTES + HEADER_BYTES - _NEWEST.size
+HEAD_BYTES = HEADER_BYTES
+NEWEST_AT = MARK_BYTES + HEADER_BYTES - _NEWEST.size
+
+
+def head_of(plan: Plan) -> bytes:
+    """What a row of the plan's version and layout begins with."""
+    return bytes([VERSION]) + plan.layout
 
 
 def usable(plan: Plan, value: bytes | None) -> bytes | None:
     """The value, or None when there is none or its row is not of the plan's version and layout."""
-    if value is None or value[MARK_BYTES:_NEWEST_AT] != bytes([VERSION]) + plan.layout:
+    if value is None or value[MARK_BYTES:NEWEST_AT] != head_of(plan):
         return None
     return value
 
 
 def newest_us(value: bytes) -> int:
     """The time of the newest event of a usable value, microseconds UTC."""
-    time_us: int = _NEWEST.unpack_from(value, _NEWEST_AT)[0]
+    time_us: int = _NEWEST.unpack_from(value, NEWEST_AT)[0]
     return time_us
 
 

@@ -1,0 +1,75 @@
+"""Many commands to Redis at a time, written ahead and read later, over redis-py's own connections.
+
+A connection comes from its client's pool, so login, TLS, sockets and timeouts are as the client was told. It goes back
+with nothing left to read on it, or closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import redis
+
+__all__ = ["Link", "Links", "Sendable"]
+
+Sendable = bytes | memoryview
+
+
+class Link:
+    """A connection to one server."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self._connection: Any = client.connection_pool.get_connection()
+
+    def send(self, commands: Sendable) -> None:
+        """Send encoded commands."""
+        self._connection.send_packed_command([commands])
+
+    def read(self, count: int) -> list[Any]:
+        """The next `count` replies, in the order of the commands; an error reply is the error, not raised."""
+        read, replies = self._connection.read_response, []
+        while len(replies) < count:
+            try:
+                for _ in range(count - len(replies)):
+                    replies.append(read())
+            except redis.ResponseError as error:
+                replies.append(error)
+        return replies
+
+    def close(self, *, clean: bool) -> None:
+        if not clean:
+            self._connection.disconnect()
+        self.client.connection_pool.release(self._connection)
+
+
+class Links:
+    """The connections of one piece of work, one per server; a context manager."""
+
+    def __init__(self) -> None:
+        self._links: dict[int, Link] = {}
+
+    def to(self, client: redis.Redis) -> Link:
+        link = self._links.get(id(client))
+        if link is None:
+            link = self._links[id(client)] = Link(client)
+        return link
+
+    def __enter__(self) -> Links:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for link in self._links.values():
+            # After an error replies may be left, which the next user of the connection would take for its own.
+            link.close(clean=error is None)
+
+
+def raise_first(replies: Sequence[Any]) -> None:
+    """Raise the first error among replies."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
