@@ -19,6 +19,7 @@ from rapport.online import MISSING, OnlineReader, OnlineWriter, WindowedView, de
 from rapport.online.fence import RowStore
 from rapport.online.keys import TILES, KeyMaker, field_of, time_field
 from rapport.online.marks import MARK_BYTES
+from rapport.online.packed import pack
 from rapport.online.timestamps import decode_timestamp_us
 from rapport.testing.feeding import CustomerEvent, deliver, events_of
 from rapport.testing.oracle import oracle
@@ -225,20 +226,25 @@ def test_more_customers_than_one_call_takes(client: redis.Redis) -> None:
 
 
 def test_endless_interference_is_an_error(client: redis.Redis) -> None:
-    class Interfering(redis.Redis):
-        """Another worker, which writes whenever this one is about to."""
+    class Interfering(redis.ConnectionPool):
+        """Another worker, which writes whenever this one has loaded a row and is about to write it."""
 
-        def pipeline(self, *args: Any, **options: Any) -> Any:
-            deliver(
-                OnlineWriter(client, "p", PLANS),
-                KINDS,
-                [("c1", (str(random.random()), NOW, {}))],
-                partition=next(number),
-            )
-            return super().pipeline(*args, **options)
+        def get_connection(self, *args: Any, **options: Any) -> Any:
+            connection = super().get_connection(*args, **options)
+            send = connection.send_packed_command
+
+            def send_later(commands: Any, *more: Any, **options: Any) -> None:
+                if b"EVALSHA" in bytes(commands[0]):
+                    event = [("c1", (str(random.random()), NOW, {}))]
+                    deliver(OnlineWriter(client, "p", PLANS), KINDS, event, partition=next(number))
+                send(commands, *more, **options)
+
+            connection.send_packed_command = send_later
+            return connection
 
     number = iter(range(1, 1_000))
-    mine = Interfering(connection_pool=client.connection_pool)
+    pool = client.connection_pool
+    mine = redis.Redis(connection_pool=Interfering(pool.connection_class, **pool.connection_kwargs))
     with pytest.raises(Fenced, match="another worker is writing partition 0"):
         deliver(OnlineWriter(mine, "p", PLANS), KINDS, [("c1", ("e", NOW, {"amount": 1}))])
 
@@ -274,12 +280,38 @@ def test_no_server(tmp_path: Any) -> None:
         deliver(OnlineWriter(client, "p", PLANS), KINDS, some_events(3))
 
 
+def stored(client: redis.Redis, customer: str) -> list[bytes | None]:
+    fields = [field_of(name, TILES) for name in ("orders", "recent")]
+    values: list[bytes | None] = client.hmget(KeyMaker("p").key(customer), fields)  # type: ignore[arg-type, assignment]
+    return values
+
+
 def test_the_fence_writes_all_views_of_a_customer_or_none(client: redis.Redis) -> None:
     store = RowStore(client, "p", ["orders", "recent"])
     deliver(OnlineWriter(client, "p", PLANS), KINDS, [("c1", ("e", NOW, {"amount": 1}))])
-    loaded = store.load(["c1"])
+    loaded = stored(client, "c1")
     deliver(OnlineWriter(client, "p", PLANS[1:]), KINDS, [("c1", ("f", NOW, {})), ("c1", ("g", NOW, {}))])
     before = client.hgetall(KeyMaker("p").key("c1"))
-    assert store.write(["c1"], loaded, [(loaded[0][0], None)]) == [0]
+    with store.session() as session:
+        keys = session.pack_keys(["c1"])
+        session.write(keys, np.arange(1), pack(loaded), pack([loaded[0], None]))
+        assert session.refused(keys) == [0]
     assert client.hgetall(KeyMaker("p").key("c1")) == before
-    assert np.array_equal(store.load(["nobody"]), [(None, None)])
+
+
+def test_the_fence_writes_a_single_view(client: redis.Redis) -> None:
+    """A row of one view may be damaged, or have seen what another has not."""
+    store = RowStore(client, "p", ["orders", "recent"])
+    deliver(OnlineWriter(client, "p", PLANS), KINDS, [("c1", ("e", NOW, {"amount": 1}))])
+    loaded = stored(client, "c1")
+    with store.session() as session:
+        keys = session.pack_keys(["c1", "nobody"])
+        session.ask(keys, np.arange(2))
+        numbers, values = session.receive(keys)
+        assert sorted(numbers.tolist()) == [0, 1]
+        assert {values.get(i) for i in range(4)} == {*loaded, b""}
+        old = pack([loaded[0], None, loaded[1], None])
+        session.write(keys, np.arange(2), old, pack([None, None, loaded[1], loaded[1]]))
+        assert session.refused(keys) == []
+    assert stored(client, "c1") == loaded
+    assert stored(client, "nobody") == [None, loaded[1]]

@@ -9,7 +9,7 @@ import numpy as np
 from rapport.errors import RowCorrupt
 from rapport.online.batch import Batch
 from rapport.online.marks import MARK_BYTES
-from rapport.online.packed import Bytes, Longs, Packed, copy_bytes
+from rapport.online.packed import Longs, Packed, copy_bytes
 from rapport.online.stored import HEAD_BYTES, head_of
 from rapport.windows import Plan
 from rapport.windows.compiled import jit
@@ -77,9 +77,7 @@ class Advance:
         )  # fmt: skip
         src[starts[-1] : starts[-1] + PADDING] = 0
         src = src[: starts[-1] + PADDING]
-        out, ends = update_packed(
-            self._plan, src, starts, order[: groups[-1]], groups, self._events, self._workspace
-        )
+        out, ends = update_packed(self._plan, src, starts, order[: groups[-1]], groups, self._events, self._workspace)
         values = Packed(np.empty(int(ends[-1]) + MARK_BYTES * count + 1, np.uint8), np.zeros(count + 1, np.int64))
         _add_marks(out, ends, newest, batch.partition, batch.hi, batch.lo, values)
         return Outcome(values, np.diff(groups), replayed, damaged)

@@ -46,9 +46,7 @@ class Batch:
         return Batch(ids, self.partition, self.hi, self.lo, self.events, np.concatenate(parts), groups)
 
 
-def batch_of(
-    customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events
-) -> Batch:
+def batch_of(customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events) -> Batch:
     """The batch.
 
     Raises:
