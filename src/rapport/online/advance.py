@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from rapport.errors import RowCorrupt
 from rapport.online.batch import Batch
@@ -52,7 +53,7 @@ class Advance:
         A row of another layout (the declaration has changed) counts as absent, and so does its mark.
         """
         damaged: list[int] = []
-        skipped = np.zeros(stored.count, np.bool_)
+        skipped = np.zeros(stored.size, np.bool_)
         while True:
             try:
                 return self._rows(first, stored, skipped, damaged)
@@ -62,8 +63,8 @@ class Advance:
                 damaged += error.rows
                 skipped[list(error.rows)] = True
 
-    def _rows(self, first: int, stored: Packed, skipped: Longs, damaged: list[int]) -> Outcome:
-        batch, count = self._batch, stored.count
+    def _rows(self, first: int, stored: Packed, skipped: npt.NDArray[np.bool_], damaged: list[int]) -> Outcome:
+        batch, count = self._batch, stored.size
         given = batch.groups[first : first + count + 1]
         order, groups = np.empty(given[-1] - given[0], np.int64), np.zeros(count + 1, np.int64)
         newest, replayed = np.full(count, -1, np.int64), np.zeros(count, np.int64)
@@ -104,10 +105,10 @@ def _is_usable(data, start, end, head):
     """Whether a value's row is of the plan's version and layout."""
     if end - start < MARK_BYTES + HEAD_BYTES:
         return False
+    same = True
     for i in range(len(head)):
-        if data[start + MARK_BYTES + i] != head[i]:
-            return False
-    return True
+        same = same and data[start + MARK_BYTES + i] == head[i]
+    return same
 
 
 @jit

@@ -60,8 +60,12 @@ class RowStore:
         with reachable("updating rows"):
             if not self.digest:
                 self.digest = str(self.client.script_load(self.script))
-            with Links() as links:
-                yield Session(self, links)
+            try:
+                with Links() as links:
+                    yield Session(self, links)
+            except (redis.ConnectionError, redis.TimeoutError):
+                self.router.find_again()
+                raise
 
 
 class Session:
@@ -130,4 +134,5 @@ class Session:
     def _again(self, error: Exception, *command: Any) -> Any:
         if not isinstance(error, _ASK_AGAIN):
             raise error
-        return self._store.client.execute_command(*command)
+        client: Any = self._store.client
+        return client.execute_command(*command)

@@ -6,15 +6,12 @@ with nothing left to read on it, or closed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 import redis
 
-__all__ = ["Link", "Links", "Sendable"]
-
-Sendable = bytes | memoryview
+__all__ = ["Link", "Links"]
 
 
 class Link:
@@ -24,13 +21,13 @@ class Link:
         self.client = client
         self._connection: Any = client.connection_pool.get_connection()
 
-    def send(self, commands: Sendable) -> None:
+    def send(self, commands: memoryview) -> None:
         """Send encoded commands."""
         self._connection.send_packed_command([commands])
 
     def read(self, count: int) -> list[Any]:
         """The next `count` replies, in the order of the commands; an error reply is the error, not raised."""
-        read, replies = self._connection.read_response, []
+        read, replies = self._connection.read_response, list[Any]()
         while len(replies) < count:
             try:
                 for _ in range(count - len(replies)):
@@ -66,10 +63,3 @@ class Links:
         for link in self._links.values():
             # After an error replies may be left, which the next user of the connection would take for its own.
             link.close(clean=error is None)
-
-
-def raise_first(replies: Sequence[Any]) -> None:
-    """Raise the first error among replies."""
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply

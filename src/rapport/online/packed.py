@@ -28,7 +28,7 @@ class Packed(NamedTuple):
     starts: Longs
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return len(self.starts) - 1
 
     @property

@@ -19,8 +19,8 @@ def pack_keys(maker: KeyMaker, customer_ids: Sequence[str]) -> Packed:
     """The keys that `maker` makes of the customers."""
     texts = pack([one.encode() for one in customer_ids])
     head, tail = (np.frombuffer(bytearray(part or b"\0"), np.uint8) for part in (maker.head, maker.tail))
-    size = texts.nbytes + texts.count * (len(head) + _LENGTH_BYTES + len(tail))
-    keys = Packed(np.empty(size + 1, np.uint8), np.zeros(texts.count + 1, np.int64))
+    size = texts.nbytes + texts.size * (len(head) + _LENGTH_BYTES + len(tail))
+    keys = Packed(np.empty(size + 1, np.uint8), np.zeros(texts.size + 1, np.int64))
     _write_keys(texts, head, tail, len(maker.tail), keys)
     return keys
 

@@ -73,7 +73,7 @@ def encode_calls(digest: str, keys: Packed, rows: Longs, old: Packed, new: Packe
     head = _buffer(_strings(b"EVALSHA", digest.encode()))
     blobs = np.zeros((-(-len(rows) // per_call), 2), np.int64)
     text = int((keys.starts[rows + 1] - keys.starts[rows]).sum())
-    views = new.count // keys.count
+    views = new.size // keys.size
     room = len(rows) * (_FRAME_BYTES + views * _ENTRY_BYTES) + len(blobs) * (len(head) + 4 * _FRAME_BYTES)
     out = np.empty(text + room + int(new.starts[-1]), np.uint8)
     size = _write_calls(head, keys, rows, old, new, views, per_call, out, blobs)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import redis
 from redis.cluster import RedisCluster
+from redis.exceptions import SlotNotCoveredError
 
 from rapport.online.packed import Longs, Packed
 from rapport.windows.compiled import jit
@@ -30,6 +31,9 @@ class Router(Protocol):
     def route(self, keys: Packed, rows: Longs) -> list[tuple[redis.Redis, Longs]]:
         """For each server concerned, its client, and which of `rows` (int64[m], numbers of keys) it holds."""
 
+    def find_again(self) -> None:
+        """Look where rows are now: a server did not answer."""
+
 
 class _One:
     """All rows on one server."""
@@ -41,6 +45,9 @@ class _One:
 
     def route(self, keys: Packed, rows: Longs) -> list[tuple[redis.Redis, Longs]]:
         return [(self._client, rows)] if len(rows) else []
+
+    def find_again(self) -> None:
+        """There is no other."""
 
 
 class _Slots:
@@ -57,11 +64,16 @@ class _Slots:
         nodes: dict[str, Any] = {}
         parts: dict[str, list[int]] = {}
         for row, slot in zip(rows.tolist(), slots, strict=True):
+            if slot not in cached:
+                raise SlotNotCoveredError(f"no node of the cluster is known to have slot {slot}")
             node = cached[slot][0]
             nodes[node.name] = node
             parts.setdefault(node.name, []).append(row)
         client = self._cluster.get_redis_connection
         return [(client(node), np.array(parts[name], np.int64)) for name, node in nodes.items()]
+
+    def find_again(self) -> None:
+        self._cluster.nodes_manager.initialize()
 
 
 def router_of(client: AnyRedis) -> Router:
