@@ -27,7 +27,10 @@ from rapport.online.resp import Calls, encode_calls, encode_hmgets
 from rapport.online.routing import AnyRedis, router_of
 from rapport.online.script import fence_script
 
-__all__ = ["RowStore", "Session"]
+__all__ = ["RowStore", "Session", "Values"]
+
+Values = tuple[bytes | None, ...]
+"""A customer's stored values (mark and row), one per view; None: there is none."""
 
 _ASK_AGAIN = (
     redis.exceptions.NoScriptError,
@@ -48,6 +51,37 @@ class RowStore:
         self.script = fence_script(self.fields, [time_field(view) for view in views])
         self.router = router_of(client)
         self.digest = ""
+
+    def load(self, customer_ids: Sequence[str]) -> list[Values]:
+        """The stored values of each customer, in one round trip.
+
+        Raises:
+            StoreUnavailable
+        """
+        found: list[Values] = [()] * len(customer_ids)
+        with self.session() as session:
+            keys = session.pack_keys(customer_ids)
+            session.ask(keys, np.arange(len(customer_ids)))
+            numbers, values = session.receive(keys)
+        views = len(self.fields)
+        for at, number in enumerate(numbers.tolist()):
+            found[number] = tuple(values.get(at * views + view) or None for view in range(views))
+        return found
+
+    def write(self, customer_ids: Sequence[str], loaded: Sequence[Values], changed: Sequence[Values]) -> list[int]:
+        """Write each customer's changed values (None: as loaded) if its marks are still those that were loaded.
+
+        Returns:
+            The indices of customers whose marks have moved; nothing of theirs was written.
+
+        Raises:
+            StoreUnavailable
+        """
+        old, new = (pack([each[v] for v in range(len(self.fields)) for each in some]) for some in (loaded, changed))
+        with self.session() as session:
+            keys = session.pack_keys(customer_ids)
+            session.write(keys, np.arange(len(customer_ids)), old, new)
+            return sorted(session.refused(keys))
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -17,9 +17,11 @@ from rapport.online.advance import Advance, Outcome
 from rapport.online.batch import Batch, batch_of
 from rapport.online.cache import RowCache
 from rapport.online.fence import RowStore, Session
+from rapport.online.keeping import Keeping
+from rapport.online.layouts import Layouts
 from rapport.online.packed import Longs, Packed, by_view, joined
 from rapport.online.routing import AnyRedis
-from rapport.windows import Events, Plan
+from rapport.windows import Events, Gap, Plan
 from rapport.windows.packed import Workspace
 
 __all__ = ["ApplyReport", "OnlineWriter"]
@@ -85,6 +87,8 @@ class OnlineWriter:
         views: the plans of the views; at least one, VIEWS_LIMIT at most.
         cache_rows: customers at most whose rows are kept in memory. 0: none.
         cache_bytes: bytes at most that those rows take.
+        layouts: finds the layouts of rows that were written under another declaration; None: none are.
+        keeping: says what rows lack that are begun now; None: nothing.
     """
 
     def __init__(
@@ -95,6 +99,8 @@ class OnlineWriter:
         *,
         cache_rows: int = 20_000,
         cache_bytes: int = 64 << 20,
+        layouts: Layouts | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         if not views:
             raise ValueError("an OnlineWriter without views has nothing to write: give at least one plan")
@@ -102,6 +108,8 @@ class OnlineWriter:
         self._store = RowStore(client, project, [plan.view.name for plan in views])
         self._cache = RowCache(cache_rows, cache_bytes, len(views))
         self._workspace = Workspace()
+        self._layouts = layouts
+        self._keeping = keeping
 
     def apply(
         self, customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events
@@ -135,7 +143,10 @@ class OnlineWriter:
 
     def _attempt(self, batch: Batch, report: ApplyReport) -> list[int]:
         """Try once; the numbers of the customers whose rows had changed."""
-        views = [Advance(plan, batch, self._workspace) for plan in self._plans]
+        views = [
+            Advance(plan, batch, self._workspace, self._layouts, self._begun(plan, batch.partition))
+            for plan in self._plans
+        ]
         refused: list[int] = []
         with self._store.session() as session:
             chunks = [self._ask(session, batch, first) for first in range(0, len(batch.customer_ids), _CHUNK)]
@@ -146,6 +157,9 @@ class OnlineWriter:
                 self._settle(chunk, some, report)
                 refused += [chunk.first + row for row in some]
         return refused
+
+    def _begun(self, plan: Plan, partition: int) -> Gap | None:
+        return None if self._keeping is None else self._keeping.gap(plan.view.name, partition)
 
     def _ask(self, session: Session, batch: Batch, first: int) -> _Chunk:
         ids = batch.customer_ids[first : first + _CHUNK]

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from rapport.errors import RowCorrupt
 from rapport.windows.columns import Events
+from rapport.windows.gaps import GAP_BYTES, Gap
 from rapport.windows.keyed import Keyed, keyed
 from rapport.windows.plan import Plan
 from rapport.windows.rows import PADDING, new_cursor
 from rapport.windows.tiles import DISTINCT_LIMIT, scratch_tile
-from rapport.windows.updating import _CORRUPT, _FULL, _update_rows
+from rapport.windows.updating import CORRUPT, FULL, how_to_begin, update_rows
 
 __all__ = ["PackedEvents", "Workspace", "pack_events", "sort_by_row", "update_packed"]
 
@@ -69,6 +70,8 @@ def update_packed(
     groups: Longs,
     events: PackedEvents,
     workspace: Workspace,
+    *,
+    begun: Gap | None = None,
 ) -> tuple[Bytes, Longs]:
     """Add events to rows: `update`, over buffers.
 
@@ -77,6 +80,7 @@ def update_packed(
         starts: int64[r + 1], where each row starts in `src`; one without bytes is begun anew.
         order, groups: which of the events are added to each row: those at order[groups[i]:groups[i + 1]], newest first.
         workspace: its `out` holds the result until the next call.
+        begun: what rows lack that are begun now.
 
     Returns:
         A buffer, and int64[r + 1]: where each row after the events starts in it. A row that got no event comes back
@@ -88,14 +92,14 @@ def update_packed(
     rows = len(starts) - 1
     ends = np.zeros(rows + 1, np.int64)
     tile = scratch_tile(DISTINCT_LIMIT + len(order) + 1)
-    workspace.grow(2 * len(src) + 512 * rows + 64 * len(order))
+    workspace.grow(2 * len(src) + (512 + GAP_BYTES * len(plan.series)) * rows + 64 * len(order))
     while True:
-        result, row = _update_rows(
+        result, row = update_rows(
             plan.series, int.from_bytes(plan.layout, "little"), src, starts, order, groups,
-            events.columns, tile, workspace.out, workspace.scratch, ends, new_cursor(),
+            events.columns, how_to_begin(begun), tile, workspace.out, workspace.scratch, ends, new_cursor(),
         )  # fmt: skip
-        if result == _CORRUPT:
+        if result == CORRUPT:
             raise RowCorrupt(f"row {row} of view {plan.view.name!r} is not in the documented format", rows=(int(row),))
-        if result != _FULL:
+        if result != FULL:
             return workspace.out, ends
         workspace.grow(2 * len(workspace.out))
