@@ -10,6 +10,7 @@ however many customers there are, and forgetting costs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class RowCache:
         Record i has the values i * views to (i + 1) * views - 1. They hold until the next `put`.
         """
         young, old = (
-            np.fromiter((half.numbers.get(one, -1) for one in customer_ids), np.int64, len(customer_ids))
+            np.fromiter(map(half.numbers.get, customer_ids, repeat(-1)), np.int64, len(customer_ids))
             for half in (self._young, self._old)
         )
         old[young >= 0] = -1

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -125,16 +126,15 @@ class Session:
 
     def receive(self, keys: Packed) -> tuple[Longs, Packed]:
         """What was asked for: the numbers of the keys, and the values of each one's views, key by key."""
-        rows: list[int] = []
+        parts: list[Longs] = []
         values: list[bytes | None] = []
         for link, some in self._asked.popleft():
-            numbers = some.tolist()
-            for number, reply in zip(numbers, link.read(len(numbers)), strict=True):
-                if isinstance(reply, Exception):
-                    reply = self._again(reply, "HMGET", keys.get(number), *self._store.fields)
-                values += reply
-            rows += numbers
-        return np.array(rows, np.int64), pack(values)
+            replies, errors = link.read(len(some))
+            for at in errors:
+                replies[at] = self._again(replies[at], "HMGET", keys.get(int(some[at])), *self._store.fields)
+            values.extend(chain.from_iterable(replies))
+            parts.append(some)
+        return np.concatenate([np.zeros(0, np.int64), *parts]), pack(values)
 
     def write(self, keys: Packed, rows: Longs, old: Packed, new: Packed) -> None:
         """Write the new values (empty: as they are) of some of the keys, where the marks are still those of `old`.
@@ -156,13 +156,14 @@ class Session:
         """The numbers of the keys whose marks had moved; nothing of theirs was written."""
         numbers: list[int] = []
         for link, calls in self._written.popleft():
-            for call, reply in enumerate(link.read(len(calls))):
-                if isinstance(reply, Exception):
-                    names = [keys.get(row) for row in calls.rows_of(call).tolist()]
-                    blob = calls.blob_of(call)
-                    reply = self._again(reply, "EVAL", self._store.script, len(names), *names, blob)
-                if reply:
-                    numbers += calls.rows_of(call)[reply].tolist()
+            replies, errors = link.read(len(calls))
+            for call in errors:
+                names = [keys.get(row) for row in calls.rows_of(call).tolist()]
+                command = ("EVAL", self._store.script, len(names), *names, calls.blob_of(call))
+                replies[call] = self._again(replies[call], *command)
+            for call, failed in enumerate(replies):
+                if failed:
+                    numbers += calls.rows_of(call)[failed].tolist()
         return numbers
 
     def _again(self, error: Exception, *command: Any) -> Any:

@@ -25,16 +25,17 @@ class Link:
         """Send encoded commands."""
         self._connection.send_packed_command([commands])
 
-    def read(self, count: int) -> list[Any]:
-        """The next `count` replies, in the order of the commands; an error reply is the error, not raised."""
-        read, replies = self._connection.read_response, list[Any]()
+    def read(self, count: int) -> tuple[list[Any], list[int]]:
+        """The next `count` replies, in the order of the commands, and the places of those that are errors."""
+        read, replies, errors = self._connection.read_response, list[Any](), list[int]()
         while len(replies) < count:
             try:
                 for _ in range(count - len(replies)):
                     replies.append(read())
             except redis.ResponseError as error:
+                errors.append(len(replies))
                 replies.append(error)
-        return replies
+        return replies, errors
 
     def close(self, *, clean: bool) -> None:
         if not clean:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rapport.windows.compiled import jit
+from rapport.windows.compiled import jit, move_bytes
 
 __all__ = ["Bytes", "Longs", "Packed", "by_view", "joined", "pack"]
 
@@ -41,7 +41,7 @@ class Packed(NamedTuple):
 
 def pack(strings: Sequence[bytes | None]) -> Packed:
     """Strings in one buffer, in their order; None is an empty one."""
-    present = [string or b"" for string in strings]
+    present = [b"" if string is None else string for string in strings]
     starts = np.zeros(len(present) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, present), np.int64, len(present)), out=starts[1:])
     # A copy, as compiled code takes writable buffers only.
@@ -51,8 +51,8 @@ def pack(strings: Sequence[bytes | None]) -> Packed:
 @jit
 def copy_bytes(src, start, end, out, at):
     """Copy src[start:end] to `out` at `at`: the place behind."""
-    for i in range(end - start):
-        out[at + i] = src[start + i]
+    if end > start:
+        move_bytes(src, start, out, at, end - start)
     return at + end - start
 
 
