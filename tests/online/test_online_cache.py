@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,3 +82,21 @@ def test_never_wrong_and_never_too_much(writes: list[tuple[int, int]], rows: int
             assert get(cache, one) in (None, expected)
     known = [len(values[0]) + 1 for one, values in last.items() if get(cache, one)]
     assert sum(known) <= size
+
+
+def test_a_million_customers_take_no_more_than_the_bound() -> None:
+    rows, size, batch = 20_000, 4 << 20, 4_000
+    cache = RowCache(rows, size, 2)
+    new, nothing = pack([b"x" * 150] * 2 * batch), pack([None] * 2 * batch)
+    everybody = np.arange(batch)
+    tracemalloc.start()
+    try:
+        seen = []
+        for first in range(0, 1_000_000, batch):
+            cache.put([f"customer{number}" for number in range(first, first + batch)], everybody, nothing, new)
+            seen.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert len(cache) <= rows
+    assert max(seen[10:]) < 300 * rows
+    assert max(seen[-50:]) <= 1.1 * max(seen[10:60])

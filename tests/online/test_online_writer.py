@@ -80,6 +80,13 @@ def check(client: redis.Redis, events: list[CustomerEvent], as_of_us: int = NOW)
         assert rows.row(at) == pytest.approx(row)
 
 
+def stored(client: redis.Redis, customer: str, project: str = "p") -> list[bytes | None]:
+    """The values of both views, marks and rows."""
+    fields = [field_of(name, TILES) for name in ("orders", "recent")]
+    values: list[bytes | None] = client.hmget(KeyMaker(project).key(customer), fields)  # type: ignore[arg-type, assignment]
+    return values
+
+
 def test_every_customer_gets_its_own(client: redis.Redis) -> None:
     events = some_events(500)
     (report,) = deliver(OnlineWriter(client, "p", PLANS), KINDS, events)
@@ -110,6 +117,30 @@ def test_splits_and_redeliveries_do_not_show(client: redis.Redis, seed: int, cut
         reached = max(reached, start + length)
     batches += [slice(min(reached, 60), None), slice(None)]
     deliver(OnlineWriter(client, "p", PLANS, cache_rows=3), KINDS, events, batches=[b for b in batches if events[b]])
+    check(client, events)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 25), st.integers(1, 25)), max_size=12),
+)
+def test_two_writers_in_any_interleaving_leave_the_rows_of_one(
+    client: redis.Redis, seed: int, steps: list[tuple[bool, int, int]]
+) -> None:
+    """Each goes on, or back, from where it is; what they remember of the rows is stale again and again."""
+    client.flushdb()
+    events = some_events(60, customers=5, seed=seed)
+    writers = [OnlineWriter(client, "p", PLANS, cache_rows=size) for size in (6, 100)]
+    reached = [0, 0]
+    for which, back, length in [*steps, (False, 0, 60), (True, 0, 60)]:
+        start = max(0, reached[which] - back)
+        reached[which] = max(reached[which], min(60, start + length))
+        if events[start : start + length]:
+            deliver(writers[which], KINDS, events, batches=[slice(start, start + length)])
+    deliver(OnlineWriter(client, "alone", PLANS, cache_rows=0), KINDS, events)
+    customers = sorted({customer for customer, _ in events})
+    assert [stored(client, one) for one in customers] == [stored(client, one, "alone") for one in customers]
     check(client, events)
 
 
@@ -276,12 +307,6 @@ def test_no_server(tmp_path: Any) -> None:
     client = redis.Redis(unix_socket_path=str(tmp_path / "none.sock"), retry=None)
     with pytest.raises(StoreUnavailable, match="rapport status"):
         deliver(OnlineWriter(client, "p", PLANS), KINDS, some_events(3))
-
-
-def stored(client: redis.Redis, customer: str) -> list[bytes | None]:
-    fields = [field_of(name, TILES) for name in ("orders", "recent")]
-    values: list[bytes | None] = client.hmget(KeyMaker("p").key(customer), fields)  # type: ignore[arg-type, assignment]
-    return values
 
 
 def test_the_fence_writes_all_views_of_a_customer_or_none(client: redis.Redis) -> None:
