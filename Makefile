@@ -37,9 +37,10 @@ sync:
 	$(MAKE) -s $(COMPILED)
 
 # The engine is compiled once, not by each process at its first event.
-$(COMPILED): $(wildcard src/rapport/windows/*.py) uv.lock
+$(COMPILED): $(wildcard src/rapport/windows/*.py src/rapport/online/*.py) uv.lock
 	@echo "compiling the feature engine (half a minute, once)" >&2
 	$(BIN)/python -m rapport.windows
+	$(BIN)/python -m rapport.online
 	touch $@
 
 demo: sync

@@ -23,7 +23,7 @@ from flows.updater import Updater
 from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import DeclarationError, Fenced, PositionMoved
 from rapport.events.schema import TOPICS
-from rapport.online import WRITE_TIMEOUT_S, connect, warm_up
+from rapport.online import WRITE_TIMEOUT_S, connect, warm_up_writing
 from rapport.settings import Settings
 
 __all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
@@ -131,7 +131,8 @@ def load_declared(settings: Settings) -> Declared:
     for topic in plans.keys() - set(TOPICS):
         names = ", ".join(plan.view.name for plan in plans[topic])
         _log.warning("nothing feeds topic %s, which %s read; the event topics are %s", topic, names, ", ".join(TOPICS))
-    warm_up(plan for some in plans.values() for plan in some)
+    for some in plans.values():
+        warm_up_writing(some)
     return Declared(store.project, plans)
 
 

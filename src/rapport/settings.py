@@ -34,6 +34,10 @@ class Settings:
     """Everything that Rapport writes: Redis, archive, models, MLflow, reports, logs. Default `<root>/.rapport`."""
     redis_url: str = ""
     """A Redis to use (`redis://`, `rediss://`, `unix://`). Empty: Rapport starts its own in data_dir."""
+    store_url: str = ""
+    """Where the online store's rows are, if not in that Redis: another one, or a Redis Cluster
+    (`redis+cluster://host:port,host:port`; `rediss+cluster://` with TLS). Empty: in the Redis of redis_url, with the
+    bus."""
     partitions: int = 1
     """Partitions of each event topic on the embedded bus. 1 to 256; fixed once data has been written."""
     host: str = "127.0.0.1"
@@ -100,6 +104,11 @@ def load_settings(env: Mapping[str, str] | None = None, *, root: Path | None = N
         text = given.get(field.name, "")
         if text and field.name not in values:
             values[field.name] = _parse(field.name, str(field.type), text)
+    if str(values.get("redis_url", "")).partition("://")[0].endswith("+cluster"):
+        raise SettingsError(
+            "RAPPORT_REDIS_URL is a cluster's address, but the bus needs one server: set RAPPORT_STORE_URL to the "
+            "cluster, and RAPPORT_REDIS_URL to a server for the bus, or to nothing"
+        )
     return Settings(**values)  # type: ignore[arg-type]
 
 

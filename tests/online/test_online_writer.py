@@ -19,6 +19,7 @@ from rapport.online import MISSING, PRESENT, OnlineReader, OnlineWriter, Windowe
 from rapport.online.fence import RowStore
 from rapport.online.keys import TILES, KeyMaker, field_of, time_field
 from rapport.online.marks import MARK_BYTES
+from rapport.online.packed import pack
 from rapport.online.timestamps import decode_timestamp_us
 from rapport.testing.feeding import CustomerEvent, deliver, events_of
 from rapport.testing.oracle import oracle
@@ -79,6 +80,13 @@ def check(client: redis.Redis, events: list[CustomerEvent], as_of_us: int = NOW)
         assert rows.row(at) == pytest.approx(row)
 
 
+def stored(client: redis.Redis, customer: str, project: str = "p") -> list[bytes | None]:
+    """The values of both views, marks and rows."""
+    fields = [field_of(name, TILES) for name in ("orders", "recent")]
+    values: list[bytes | None] = client.hmget(KeyMaker(project).key(customer), fields)  # type: ignore[arg-type, assignment]
+    return values
+
+
 def test_every_customer_gets_its_own(client: redis.Redis) -> None:
     events = some_events(500)
     (report,) = deliver(OnlineWriter(client, "p", PLANS), KINDS, events)
@@ -109,6 +117,30 @@ def test_splits_and_redeliveries_do_not_show(client: redis.Redis, seed: int, cut
         reached = max(reached, start + length)
     batches += [slice(min(reached, 60), None), slice(None)]
     deliver(OnlineWriter(client, "p", PLANS, cache_rows=3), KINDS, events, batches=[b for b in batches if events[b]])
+    check(client, events)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 25), st.integers(1, 25)), max_size=12),
+)
+def test_two_writers_in_any_interleaving_leave_the_rows_of_one(
+    client: redis.Redis, seed: int, steps: list[tuple[bool, int, int]]
+) -> None:
+    """Each goes on, or back, from where it is; what they remember of the rows is stale again and again."""
+    client.flushdb()
+    events = some_events(60, customers=5, seed=seed)
+    writers = [OnlineWriter(client, "p", PLANS, cache_rows=size) for size in (6, 100)]
+    reached = [0, 0]
+    for which, back, length in [*steps, (False, 0, 60), (True, 0, 60)]:
+        start = max(0, reached[which] - back)
+        reached[which] = max(reached[which], min(60, start + length))
+        if events[start : start + length]:
+            deliver(writers[which], KINDS, events, batches=[slice(start, start + length)])
+    deliver(OnlineWriter(client, "alone", PLANS, cache_rows=0), KINDS, events)
+    customers = sorted({customer for customer, _ in events})
+    assert [stored(client, one) for one in customers] == [stored(client, one, "alone") for one in customers]
     check(client, events)
 
 
@@ -223,20 +255,25 @@ def test_more_customers_than_one_call_takes(client: redis.Redis) -> None:
 
 
 def test_endless_interference_is_an_error(client: redis.Redis) -> None:
-    class Interfering(redis.Redis):
-        """Another worker, which writes whenever this one is about to."""
+    class Interfering(redis.ConnectionPool):
+        """Another worker, which writes whenever this one has loaded a row and is about to write it."""
 
-        def pipeline(self, *args: Any, **options: Any) -> Any:
-            deliver(
-                OnlineWriter(client, "p", PLANS),
-                KINDS,
-                [("c1", (str(random.random()), NOW, {}))],
-                partition=next(number),
-            )
-            return super().pipeline(*args, **options)
+        def get_connection(self, *args: Any, **options: Any) -> Any:
+            connection = super().get_connection(*args, **options)
+            send = connection.send_packed_command
+
+            def send_later(commands: Any, *more: Any, **options: Any) -> None:
+                if b"EVALSHA" in bytes(commands[0]):
+                    event = [("c1", (str(random.random()), NOW, {}))]
+                    deliver(OnlineWriter(client, "p", PLANS), KINDS, event, partition=next(number))
+                send(commands, *more, **options)
+
+            connection.send_packed_command = send_later
+            return connection
 
     number = iter(range(1, 1_000))
-    mine = Interfering(connection_pool=client.connection_pool)
+    pool = client.connection_pool
+    mine = redis.Redis(connection_pool=Interfering(pool.connection_class, **pool.connection_kwargs))
     with pytest.raises(Fenced, match="another worker is writing partition 0"):
         deliver(OnlineWriter(mine, "p", PLANS), KINDS, [("c1", ("e", NOW, {"amount": 1}))])
 
@@ -275,9 +312,29 @@ def test_no_server(tmp_path: Any) -> None:
 def test_the_fence_writes_all_views_of_a_customer_or_none(client: redis.Redis) -> None:
     store = RowStore(client, "p", ["orders", "recent"])
     deliver(OnlineWriter(client, "p", PLANS), KINDS, [("c1", ("e", NOW, {"amount": 1}))])
-    loaded = store.load(["c1"])
+    loaded = stored(client, "c1")
     deliver(OnlineWriter(client, "p", PLANS[1:]), KINDS, [("c1", ("f", NOW, {})), ("c1", ("g", NOW, {}))])
     before = client.hgetall(KeyMaker("p").key("c1"))
-    assert store.write(["c1"], loaded, [(loaded[0][0], None)]) == [0]
+    with store.session() as session:
+        keys = session.pack_keys(["c1"])
+        session.write(keys, np.arange(1), pack(loaded), pack([loaded[0], None]))
+        assert session.refused(keys) == [0]
     assert client.hgetall(KeyMaker("p").key("c1")) == before
-    assert np.array_equal(store.load(["nobody"]), [(None, None)])
+
+
+def test_the_fence_writes_a_single_view(client: redis.Redis) -> None:
+    """A row of one view may be damaged, or have seen what another has not."""
+    store = RowStore(client, "p", ["orders", "recent"])
+    deliver(OnlineWriter(client, "p", PLANS), KINDS, [("c1", ("e", NOW, {"amount": 1}))])
+    loaded = stored(client, "c1")
+    with store.session() as session:
+        keys = session.pack_keys(["c1", "nobody"])
+        session.ask(keys, np.arange(2))
+        numbers, values = session.receive(keys)
+        assert sorted(numbers.tolist()) == [0, 1]
+        assert {values.get(i) for i in range(4)} == {*loaded, b""}
+        old = pack([loaded[0], None, loaded[1], None])
+        session.write(keys, np.arange(2), old, pack([None, None, loaded[1], loaded[1]]))
+        assert session.refused(keys) == []
+    assert stored(client, "c1") == loaded
+    assert stored(client, "nobody") == [None, loaded[1]]

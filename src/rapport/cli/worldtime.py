@@ -40,20 +40,25 @@ def publish_clock(settings: Settings, clock: WorldClock | None) -> None:
     Raises:
         StoreUnavailable: Redis does not answer.
     """
+    from dataclasses import replace
+
     import msgspec
     import redis
 
     from rapport.clock import WORLD_CLOCK_KEY
     from rapport.online import connect
 
-    with connect(settings) as client:
-        try:
-            if clock is None:
-                client.delete(WORLD_CLOCK_KEY)
-            else:
-                client.set(WORLD_CLOCK_KEY, msgspec.json.encode(clock))
-        except redis.RedisError as error:
-            raise _unavailable(error) from None
+    # The flows look beside the bus, readers beside the rows.
+    places = {replace(settings, store_url=""), settings}
+    for place in places:
+        with connect(place) as client:
+            try:
+                if clock is None:
+                    client.delete(WORLD_CLOCK_KEY)
+                else:
+                    client.set(WORLD_CLOCK_KEY, msgspec.json.encode(clock))
+            except redis.RedisError as error:
+                raise _unavailable(error) from None
 
 
 def parse_time(text: str) -> datetime:

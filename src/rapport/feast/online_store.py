@@ -51,8 +51,8 @@ class RapportOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
 
     type: Literal["rapport.feast.online_store.RapportOnlineStore"] = "rapport.feast.online_store.RapportOnlineStore"
     connection_string: StrictStr = ""
-    """Feast's `host:port,option=value,…`, or a URL (`redis://`, `rediss://`, `unix://`). Empty: the Redis of this
-    installation. With a URL or nothing, the settings' redis_timeout_ms holds."""
+    """Feast's `host:port,option=value,…`, or a URL (`redis://`, `rediss://`, `unix://`, `redis+cluster://`). Empty: the
+    Redis of this installation. With a URL or nothing, the settings' redis_timeout_ms holds."""
 
 
 class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
@@ -254,7 +254,7 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     def _settings(self, online_store_config: RapportOnlineStoreConfig) -> Settings:
         settings = load_settings(root=self._root)
         url = online_store_config.connection_string
-        return replace(settings, redis_url=url) if url else settings
+        return replace(settings, store_url=url) if url else settings
 
 
 def _is_rapports(config: RapportOnlineStoreConfig) -> bool:

@@ -9,7 +9,7 @@ from rapport.online.reader import OnlineReader
 from rapport.online.rows import EXPIRED, MISSING, PRESENT, FeatureRows, FeatureValue
 from rapport.online.service import reader_for
 from rapport.online.views import WindowedView
-from rapport.online.warmup import warm_up
+from rapport.online.warmup import warm_up, warm_up_writing
 from rapport.online.writer import ApplyReport, OnlineWriter
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "delete_customer",
     "reader_for",
     "warm_up",
+    "warm_up_writing",
 ]

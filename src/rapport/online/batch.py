@@ -4,53 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from rapport.bus.protocol import Position
-from rapport.online.selection import take
+from rapport.online.packed import Longs
 from rapport.windows import Events
+from rapport.windows.packed import sort_by_row
 
 __all__ = ["Batch", "batch_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """n events of k customers, in position order.
+    """n events of k customers.
 
     Attributes:
-        rows: k.
-        row_of_event: int64[n], 0 to k - 1.
+        customer_ids: the k customers, by first appearance.
         partition: the events' partition.
-        hi, lo: uint64[n], the events' positions.
+        hi, lo: uint64[n], the events' positions; they ascend.
         events: the n events.
+        order, groups: the events by customer, newest first: those of customer i are order[groups[i]:groups[i + 1]].
     """
 
-    rows: int
-    row_of_event: npt.NDArray[np.int64]
+    customer_ids: list[str]
     partition: int
     hi: npt.NDArray[np.uint64]
     lo: npt.NDArray[np.uint64]
     events: Events
+    order: Longs
+    groups: Longs
 
-    def of_rows(self, rows: Sequence[int]) -> Batch:
-        """All events of some of the customers, who are numbered anew in their order (`rows` ascends)."""
-        return self.part(np.isin(self.row_of_event, rows))[0]
-
-    def part(self, wanted: npt.NDArray[np.bool_]) -> tuple[Batch, list[int]]:
-        """The events where `wanted` (bool[n]) holds, and the numbers of their customers, who are numbered anew."""
-        places = np.flatnonzero(wanted)
-        numbers, row_of_event = np.unique(self.row_of_event[places], return_inverse=True)
-        events = take(self.events, places)
-        part = Batch(len(numbers), row_of_event, self.partition, self.hi[places], self.lo[places], events)
-        return part, numbers.tolist()
+    def of_customers(self, numbers: Sequence[int]) -> Batch:
+        """The same for some of the customers, who are numbered anew."""
+        parts = [self.order[self.groups[number] : self.groups[number + 1]] for number in numbers]
+        groups = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(part) for part in parts], out=groups[1:])
+        ids = [self.customer_ids[number] for number in numbers]
+        return Batch(ids, self.partition, self.hi, self.lo, self.events, np.concatenate(parts), groups)
 
 
-def batch_of(
-    customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events
-) -> tuple[list[str], Batch]:
-    """The distinct customers, by first appearance, and the batch.
+def batch_of(customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events) -> Batch:
+    """The batch.
 
     Raises:
         ValueError: lengths differ, positions do not ascend, or the partition is not 0 to 65535.
@@ -59,11 +56,14 @@ def batch_of(
         raise ValueError(f"{len(customer_ids)} customers, {len(positions)} positions, {len(events)} events: not equal")
     if not 0 <= partition <= 0xFFFF:
         raise ValueError(f"partition {partition}: 0 to 65535 is allowed")
-    hi, lo = np.array(positions, np.uint64).reshape(-1, 2).T
+    pairs = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions)).reshape(-1, 2)
+    hi, lo = np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
     ascends = (hi[1:] > hi[:-1]) | ((hi[1:] == hi[:-1]) & (lo[1:] > lo[:-1]))
     if not ascends.all():
         at = int(np.flatnonzero(~ascends)[0])
         raise ValueError(f"positions must ascend: {positions[at + 1]} comes after {positions[at]}")
-    numbers: dict[str, int] = {}
-    rows = [numbers.setdefault(customer_id, len(numbers)) for customer_id in customer_ids]
-    return list(numbers), Batch(len(numbers), np.array(rows, np.int64), partition, hi, lo, events)
+    ids = list(dict.fromkeys(customer_ids))
+    number = dict(zip(ids, range(len(ids)), strict=True))
+    row_of_event = np.fromiter(map(number.__getitem__, customer_ids), np.int64, len(customer_ids))
+    order, groups = sort_by_row(row_of_event, events.event_time_us, len(ids))
+    return Batch(ids, partition, hi, lo, events, order, groups)

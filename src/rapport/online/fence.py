@@ -1,76 +1,57 @@
 """Loading and fenced writing of customers' hashes: the only place that writes windowed rows.
 
-A write carries, per row, the mark and the head of the row as they were read. One Lua call takes up to ROWS_PER_CALL
-customers, checks each one's and writes those that still match, all views of a customer or none; it answers which did
-not match.
-Measured: 200 customers per call write 265,000 rows/s of 400 bytes, 1,000 per call 244,000, unfenced HSETs 153,000.
+A write carries, per row, the mark that the row was read with. A script (rapport.online.script) checks each customer's
+marks and writes those rows that still match, all views of a customer or none; it answers which did not match.
+
+Commands are sent ahead and their replies read later, so that Redis works on some rows while the caller computes
+others. What a server refuses to do as asked (a script that it has forgotten, a slot that has moved) is asked again
+through redis-py, which knows where to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import redis
 
 from rapport.online.connect import reachable
-from rapport.online.hashes import read_hashes
 from rapport.online.keys import TILES, KeyMaker, field_of, time_field
-from rapport.online.marks import FENCE_BYTES
-from rapport.online.stored import newest_us
-from rapport.online.timestamps import encode_timestamp_us
+from rapport.online.links import Link, Links
+from rapport.online.packed import Longs, Packed, pack
+from rapport.online.packed_keys import pack_keys
+from rapport.online.resp import Calls, encode_calls, encode_hmgets
+from rapport.online.routing import AnyRedis, router_of
+from rapport.online.script import fence_script
 
-__all__ = ["ROWS_PER_CALL", "RowStore", "Values"]
-
-ROWS_PER_CALL = 200
-
-_SCRIPT = """
-local views = tonumber(ARGV[1])
-local fields = {}
-for v = 1, views do fields[v] = ARGV[1 + v] end
-local failed = {}
-local at = 2 * views + 2
-for k = 1, #KEYS do
-  local stored = redis.call('HMGET', KEYS[k], unpack(fields))
-  local matches = true
-  for v = 1, views do
-    local mark = stored[v] and string.sub(stored[v], 1, FENCE_BYTES) or ''
-    if mark ~= ARGV[at + 3 * (v - 1)] then matches = false end
-  end
-  if matches then
-    local set = {}
-    for v = 1, views do
-      local value = ARGV[at + 3 * (v - 1) + 1]
-      if value ~= '' then
-        set[#set + 1] = fields[v]
-        set[#set + 1] = value
-        set[#set + 1] = ARGV[1 + views + v]
-        set[#set + 1] = ARGV[at + 3 * (v - 1) + 2]
-      end
-    end
-    if #set > 0 then redis.call('HSET', KEYS[k], unpack(set)) end
-  else
-    failed[#failed + 1] = k - 1
-  end
-  at = at + 3 * views
-end
-return failed
-""".replace("FENCE_BYTES", str(FENCE_BYTES))
-
+__all__ = ["RowStore", "Session", "Values"]
 
 Values = tuple[bytes | None, ...]
 """A customer's stored values (mark and row), one per view; None: there is none."""
+
+_ASK_AGAIN = (
+    redis.exceptions.NoScriptError,
+    redis.exceptions.MovedError,
+    redis.exceptions.AskError,
+    redis.exceptions.TryAgainError,
+    redis.exceptions.ClusterDownError,
+)
 
 
 class RowStore:
     """The rows of some views of one project, in a fixed order of views."""
 
-    def __init__(self, client: redis.Redis, project: str, views: Sequence[str]) -> None:
-        self._client = client
-        self._keys = KeyMaker(project)
-        self._fields = [field_of(view, TILES) for view in views]
-        self._times = [time_field(view) for view in views]
-        self._digest = ""
+    def __init__(self, client: AnyRedis, project: str, views: Sequence[str]) -> None:
+        self.client = client
+        self.keys = KeyMaker(project)
+        self.fields = [field_of(view, TILES) for view in views]
+        self.script = fence_script(self.fields, [time_field(view) for view in views])
+        self.router = router_of(client)
+        self.digest = ""
 
     def load(self, customer_ids: Sequence[str]) -> list[Values]:
         """The stored values of each customer, in one round trip.
@@ -78,60 +59,115 @@ class RowStore:
         Raises:
             StoreUnavailable
         """
-        replies = read_hashes(self._client, self._keys.keys(customer_ids), self._fields, "loading rows")
-        return [tuple(reply) for reply in replies]
+        found: list[Values] = [()] * len(customer_ids)
+        with self.session() as session:
+            keys = session.pack_keys(customer_ids)
+            session.ask(keys, np.arange(len(customer_ids)))
+            numbers, values = session.receive(keys)
+        views = len(self.fields)
+        for at, number in enumerate(numbers.tolist()):
+            found[number] = tuple(values.get(at * views + view) or None for view in range(views))
+        return found
 
-    def write(
-        self,
-        customer_ids: Sequence[str],
-        loaded: Sequence[Values],
-        changed: Sequence[Values],
-    ) -> list[int]:
+    def write(self, customer_ids: Sequence[str], loaded: Sequence[Values], changed: Sequence[Values]) -> list[int]:
         """Write each customer's changed values (None: as loaded) if its marks are still those that were loaded.
 
         Returns:
             The indices of customers whose marks have moved; nothing of theirs was written.
 
         Raises:
-            StoreUnavailable: some of the customers may have been written. Doing it again is safe: loaded anew, they
-                carry the new marks.
+            StoreUnavailable
         """
-        starts = range(0, len(customer_ids), ROWS_PER_CALL)
-        calls = [self._arguments(customer_ids[at : at + ROWS_PER_CALL], loaded[at:], changed[at:]) for at in starts]
-        with reachable("writing rows"):
-            replies = self._call(calls)
-        return [start + index for start, failed in zip(starts, replies, strict=True) for index in failed]
+        old, new = (pack([each[v] for v in range(len(self.fields)) for each in some]) for some in (loaded, changed))
+        with self.session() as session:
+            keys = session.pack_keys(customer_ids)
+            session.write(keys, np.arange(len(customer_ids)), old, new)
+            return sorted(session.refused(keys))
 
-    def _arguments(
-        self,
-        customer_ids: Sequence[str],
-        loaded: Sequence[Values],
-        changed: Sequence[Values],
-    ) -> list[Any]:
-        keys = self._keys.keys(customer_ids)
-        arguments: list[Any] = [len(keys), *keys, len(self._fields), *self._fields, *self._times]
-        for _, old, new in zip(keys, loaded, changed, strict=False):
-            for before, after in zip(old, new, strict=True):
-                mark = b"" if before is None else before[:FENCE_BYTES]
-                if after is None:
-                    arguments += (mark, b"", b"")
-                else:
-                    arguments += (mark, after, encode_timestamp_us(newest_us(after)))
-        return arguments
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Connections for one batch.
 
-    def _call(self, calls: Sequence[list[Any]]) -> list[list[int]]:
-        try:
-            return self._evaluate(calls)
-        except redis.exceptions.NoScriptError:
-            # A restarted server has forgotten the script. Calls that came through before are refused by the fence.
-            self._digest = ""
-            return self._evaluate(calls)
+        Raises:
+            StoreUnavailable: at any time while it is open. Some of the customers may have been written. Doing it again
+                is safe: loaded anew, they carry the new marks.
+        """
+        with reachable("updating rows"):
+            if not self.digest:
+                self.digest = str(self.client.script_load(self.script))
+            try:
+                with Links() as links:
+                    yield Session(self, links)
+            except (redis.ConnectionError, redis.TimeoutError):
+                self.router.find_again()
+                raise
 
-    def _evaluate(self, calls: Sequence[list[Any]]) -> list[list[int]]:
-        if not self._digest:
-            self._digest = str(self._client.script_load(_SCRIPT))
-        with self._client.pipeline(transaction=False) as pipe:
-            for arguments in calls:
-                pipe.evalsha(self._digest, *arguments)
-            replies: list[list[int]] = pipe.execute()
-        return replies
+
+class Session:
+    """Loads and writes chunks of customers; what was sent first is to be received first."""
+
+    def __init__(self, store: RowStore, links: Links) -> None:
+        self._store = store
+        self._links = links
+        self._asked: deque[list[tuple[Link, Longs]]] = deque()
+        self._written: deque[list[tuple[Link, Calls]]] = deque()
+
+    def pack_keys(self, customer_ids: Sequence[str]) -> Packed:
+        return pack_keys(self._store.keys, customer_ids)
+
+    def ask(self, keys: Packed, rows: Longs) -> None:
+        """Ask for the values of some of the keys (int64[m], their numbers)."""
+        parts = []
+        for client, some in self._store.router.route(keys, rows):
+            link = self._links.to(client)
+            link.send(encode_hmgets(keys, some, self._store.fields))
+            parts.append((link, some))
+        self._asked.append(parts)
+
+    def receive(self, keys: Packed) -> tuple[Longs, Packed]:
+        """What was asked for: the numbers of the keys, and the values of each one's views, key by key."""
+        parts: list[Longs] = []
+        values: list[bytes | None] = []
+        for link, some in self._asked.popleft():
+            replies, errors = link.read(len(some))
+            for at in errors:
+                replies[at] = self._again(replies[at], "HMGET", keys.get(int(some[at])), *self._store.fields)
+            values.extend(chain.from_iterable(replies))
+            parts.append(some)
+        return np.concatenate([np.zeros(0, np.int64), *parts]), pack(values)
+
+    def write(self, keys: Packed, rows: Longs, old: Packed, new: Packed) -> None:
+        """Write the new values (empty: as they are) of some of the keys, where the marks are still those of `old`.
+
+        Args:
+            rows: int64[m], numbers of keys.
+            old, new: values view by view, one for each key in a view.
+        """
+        parts = []
+        store = self._store
+        for client, some in store.router.route(keys, rows):
+            link = self._links.to(client)
+            calls = encode_calls(store.digest, keys, some, old, new, store.router.rows_per_call)
+            link.send(calls.data)
+            parts.append((link, calls))
+        self._written.append(parts)
+
+    def refused(self, keys: Packed) -> list[int]:
+        """The numbers of the keys whose marks had moved; nothing of theirs was written."""
+        numbers: list[int] = []
+        for link, calls in self._written.popleft():
+            replies, errors = link.read(len(calls))
+            for call in errors:
+                names = [keys.get(row) for row in calls.rows_of(call).tolist()]
+                command = ("EVAL", self._store.script, len(names), *names, calls.blob_of(call))
+                replies[call] = self._again(replies[call], *command)
+            for call, failed in enumerate(replies):
+                if failed:
+                    numbers += calls.rows_of(call)[failed].tolist()
+        return numbers
+
+    def _again(self, error: Exception, *command: Any) -> Any:
+        if not isinstance(error, _ASK_AGAIN):
+            raise error
+        client: Any = self._store.client
+        return client.execute_command(*command)

@@ -41,13 +41,13 @@ class KeyMaker:
     """Makes the Redis keys of customers of one project."""
 
     def __init__(self, project: str, join_key: str = JOIN_KEY) -> None:
-        self._head = prefix_of([join_key]) + _U32.pack(_STRING)
-        self._tail = project.encode()
+        self.head = prefix_of([join_key]) + _U32.pack(_STRING)
+        self.tail = project.encode()
 
     def key(self, customer_id: str) -> bytes:
         """The key of one customer's hash, equal to Feast's."""
         text = customer_id.encode()
-        return b"%b%b%b%b" % (self._head, _U32.pack(len(text)), text, self._tail)
+        return b"%b%b%b%b" % (self.head, _U32.pack(len(text)), text, self.tail)
 
     def keys(self, customer_ids: Iterable[str]) -> list[bytes]:
         return [self.key(customer_id) for customer_id in customer_ids]

@@ -15,11 +15,12 @@ from rapport.online.marks import MARK_BYTES, decode_marks
 from rapport.windows import Layout, Plan, Values, read, translate
 from rapport.windows.rows import HEADER_BYTES, VERSION
 
-__all__ = ["KnownLayouts", "bring_up", "head_of", "newest_us", "read_stored"]
+__all__ = ["NEWEST_AT", "KnownLayouts", "bring_up", "head_of", "newest_us", "read_stored"]
 
 _NEWEST = struct.Struct("<q")
-_NEWEST_AT = MARK_BYTES + HEADER_BYTES - _NEWEST.size
-_DIGEST = slice(MARK_BYTES + 1, _NEWEST_AT)
+NEWEST_AT = MARK_BYTES + HEADER_BYTES - _NEWEST.size
+"""Where a value has the time of its newest event."""
+_DIGEST = slice(MARK_BYTES + 1, NEWEST_AT)
 
 
 class KnownLayouts(Protocol):
@@ -35,7 +36,7 @@ def head_of(plan: Plan) -> bytes:
 
 def newest_us(value: bytes) -> int:
     """The time of the newest event of a value, microseconds UTC."""
-    time_us: int = _NEWEST.unpack_from(value, _NEWEST_AT)[0]
+    time_us: int = _NEWEST.unpack_from(value, NEWEST_AT)[0]
     return time_us
 
 
@@ -50,7 +51,7 @@ def bring_up(
     current = list(values)
     damaged: list[int] = []
     for at, value in enumerate(values):
-        if value is None or value[MARK_BYTES:_NEWEST_AT] == head:
+        if value is None or value[MARK_BYTES:NEWEST_AT] == head:
             continue
         try:
             current[at] = _translated(plan, value, layouts)

@@ -10,21 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import redis
 
 from rapport.bus.protocol import Position
 from rapport.errors import Fenced
-from rapport.online.advance import Outcome, advance
+from rapport.online.advance import Advance, Outcome
 from rapport.online.batch import Batch, batch_of
 from rapport.online.cache import RowCache
-from rapport.online.fence import RowStore, Values
+from rapport.online.fence import RowStore, Session
 from rapport.online.keeping import Keeping
 from rapport.online.layouts import Layouts
+from rapport.online.packed import Longs, Packed, by_view, joined
+from rapport.online.routing import AnyRedis
 from rapport.windows import Events, Gap, Plan
+from rapport.windows.packed import Workspace
 
 __all__ = ["ApplyReport", "OnlineWriter"]
 
 _ATTEMPTS = 16
+_CHUNK = 1_000
+"""Customers that are updated at a time, while Redis works on those before and behind them."""
 
 
 @dataclass(slots=True)
@@ -49,25 +53,52 @@ class ApplyReport:
     damaged: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Chunk:
+    """Some customers of a batch, on their way.
+
+    Attributes:
+        first: the number of the first.
+        ids, keys: the k customers and their keys.
+        known: what the cache has of them.
+        loaded: their values, view by view.
+        outcomes: what became of each view.
+        new: the new values, as `loaded`.
+        touched: int64[m], the numbers of those that are written.
+    """
+
+    first: int
+    ids: Sequence[str]
+    keys: Packed
+    known: list[tuple[Longs, Packed, Longs]]
+    loaded: Packed
+    outcomes: list[Outcome]
+    new: Packed
+    touched: Longs
+
+
 class OnlineWriter:
     """Adds events of one topic to the rows of all windowed views over it.
 
     Args:
-        client: a Redis client with `decode_responses` off; give it a timeout that suits a writer (WRITE_TIMEOUT_S).
+        client: a client of a Redis server or cluster with `decode_responses` off; give it a timeout that suits a
+            writer (WRITE_TIMEOUT_S).
         project: the Feast project's name.
-        views: the plans of the views; at least one.
-        cache_rows: customers whose rows are kept in memory. 0: none.
+        views: the plans of the views; at least one, VIEWS_LIMIT at most.
+        cache_rows: customers at most whose rows are kept in memory. 0: none.
+        cache_bytes: bytes at most that those rows take.
         layouts: finds the layouts of rows that were written under another declaration; None: none are.
         keeping: says what rows lack that are begun now; None: nothing.
     """
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: AnyRedis,
         project: str,
         views: Sequence[Plan],
         *,
         cache_rows: int = 20_000,
+        cache_bytes: int = 64 << 20,
         layouts: Layouts | None = None,
         keeping: Keeping | None = None,
     ) -> None:
@@ -75,7 +106,8 @@ class OnlineWriter:
             raise ValueError("an OnlineWriter without views has nothing to write: give at least one plan")
         self._plans = tuple(views)
         self._store = RowStore(client, project, [plan.view.name for plan in views])
-        self._cache: RowCache[Values] = RowCache(cache_rows)
+        self._cache = RowCache(cache_rows, cache_bytes, len(views))
+        self._workspace = Workspace()
         self._layouts = layouts
         self._keeping = keeping
 
@@ -96,60 +128,69 @@ class OnlineWriter:
             Fenced: other workers kept writing the same rows; call again with the same events.
         """
         report = ApplyReport(events=len(events))
-        ids, batch = batch_of(customer_ids, positions, partition, events)
-        for attempt in range(_ATTEMPTS):
-            refused = self._attempt(ids, batch, report)
+        batch = batch_of(customer_ids, positions, partition, events)
+        for _ in range(_ATTEMPTS):
+            refused = self._attempt(batch, report) if batch.customer_ids else []
             if not refused:
                 return report
             report.reloaded += len(refused)
-            self._cache.forget(ids[at] for at in refused)
-            if attempt + 1 < _ATTEMPTS:
-                ids, batch = [ids[at] for at in refused], batch.of_rows(refused)
+            batch = batch.of_customers(refused)
+            self._cache.forget(batch.customer_ids)
         raise Fenced(
-            f"the rows of {len(ids)} customers changed {_ATTEMPTS} times while being written: "
+            f"the rows of {len(batch.customer_ids)} customers changed {_ATTEMPTS} times while being written: "
             f"another worker is writing partition {partition}; run one worker per partition"
         )
 
-    def _attempt(self, ids: Sequence[str], batch: Batch, report: ApplyReport) -> list[int]:
-        if not ids:
-            return []
-        loaded = self._load(ids)
-        outcomes = [
-            advance(plan, [values[v] for values in loaded], batch, self._layouts, self._begun(plan, batch.partition))
-            for v, plan in enumerate(self._plans)
+    def _attempt(self, batch: Batch, report: ApplyReport) -> list[int]:
+        """Try once; the numbers of the customers whose rows had changed."""
+        views = [
+            Advance(plan, batch, self._workspace, self._layouts, self._begun(plan, batch.partition))
+            for plan in self._plans
         ]
-        touched = sorted(set().union(*(outcome.values for outcome in outcomes)))
-        refused = self._write(ids, loaded, outcomes, touched)
-        self._count(report, ids, outcomes, refused)
-        report.rows += len(touched) - len(refused)
+        refused: list[int] = []
+        with self._store.session() as session:
+            chunks = [self._ask(session, batch, first) for first in range(0, len(batch.customer_ids), _CHUNK)]
+            for chunk in chunks:
+                self._update(session, views, chunk)
+            for chunk in chunks:
+                some = session.refused(chunk.keys) if len(chunk.touched) else []
+                self._settle(chunk, some, report)
+                refused += [chunk.first + row for row in some]
         return refused
 
     def _begun(self, plan: Plan, partition: int) -> Gap | None:
         return None if self._keeping is None else self._keeping.gap(plan.view.name, partition)
 
-    def _load(self, ids: Sequence[str]) -> list[Values]:
-        cached = {customer_id: values for customer_id in ids if (values := self._cache.get(customer_id)) is not None}
-        absent = [customer_id for customer_id in ids if customer_id not in cached]
-        if absent:
-            cached.update(zip(absent, self._store.load(absent), strict=True))
-        return [cached[customer_id] for customer_id in ids]
+    def _ask(self, session: Session, batch: Batch, first: int) -> _Chunk:
+        ids = batch.customer_ids[first : first + _CHUNK]
+        keys, known = session.pack_keys(ids), self._cache.find(ids)
+        absent = np.ones(len(ids), np.bool_)
+        for numbers, _, _ in known:
+            absent[numbers] = False
+        session.ask(keys, np.flatnonzero(absent))
+        return _Chunk(first, ids, keys, known, keys, [], keys, np.zeros(0, np.int64))
 
-    def _write(
-        self, ids: Sequence[str], loaded: Sequence[Values], outcomes: Sequence[Outcome], touched: list[int]
-    ) -> list[int]:
-        if not touched:
-            return []
-        changed = [tuple(outcome.values.get(at) for outcome in outcomes) for at in touched]
-        refused = set(self._store.write([ids[at] for at in touched], [loaded[at] for at in touched], changed))
-        for index, (at, values) in enumerate(zip(touched, changed, strict=True)):
-            if index not in refused:
-                self._cache.put(ids[at], tuple(new or old for new, old in zip(values, loaded[at], strict=True)))
-        return [touched[index] for index in sorted(refused)]
+    def _update(self, session: Session, views: Sequence[Advance], chunk: _Chunk) -> None:
+        numbers, records = session.receive(chunk.keys)
+        count = len(chunk.ids)
+        parts = [*chunk.known, (numbers, records, np.arange(len(numbers)))]
+        chunk.loaded = by_view(parts, count, len(views))
+        for at, view in enumerate(views):
+            stored = Packed(chunk.loaded.data, chunk.loaded.starts[at * count : (at + 1) * count + 1])
+            chunk.outcomes.append(view.rows(chunk.first, stored))
+        chunk.new = joined([outcome.values for outcome in chunk.outcomes])
+        changed = np.diff(chunk.new.starts).reshape(len(views), count).any(axis=0)
+        chunk.touched = np.flatnonzero(changed)
+        if len(chunk.touched):
+            session.write(chunk.keys, chunk.touched, chunk.loaded, chunk.new)
 
-    def _count(self, report: ApplyReport, ids: Sequence[str], outcomes: Sequence[Outcome], refused: list[int]) -> None:
-        for plan, outcome in zip(self._plans, outcomes, strict=True):
-            kept = np.ones(len(ids), np.bool_)
-            kept[refused] = False
+    def _settle(self, chunk: _Chunk, refused: Sequence[int], report: ApplyReport) -> None:
+        kept = np.ones(len(chunk.ids), np.bool_)
+        kept[list(refused)] = False
+        written = chunk.touched[kept[chunk.touched]]
+        self._cache.put(chunk.ids, written, chunk.loaded, chunk.new)
+        report.rows += len(written)
+        for plan, outcome in zip(self._plans, chunk.outcomes, strict=True):
             report.applied += int(outcome.applied[kept].sum())
             report.replayed += int(outcome.replayed[kept].sum())
-            report.damaged += [(ids[at], plan.view.name) for at in outcome.damaged if kept[at]]
+            report.damaged += [(chunk.ids[row], plan.view.name) for row in outcome.damaged if kept[row]]

@@ -14,10 +14,10 @@ from typing import Any
 
 import numba
 from llvmlite import ir
-from numba.core import caching, types
+from numba.core import caching, cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["bits_of_float", "float_of_bits", "jit"]
+__all__ = ["bits_of_float", "float_of_bits", "jit", "move_bytes"]
 
 
 @cache
@@ -68,3 +68,22 @@ def float_of_bits(_context: Any, bits: Any) -> Any:
 def bits_of_float(_context: Any, value: Any) -> Any:
     """The IEEE 754 bits of a float64, as int64."""
     return types.int64(types.float64), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.IntType(64))
+
+
+@intrinsic
+def move_bytes(_context: Any, _src: Any, _start: Any, _out: Any, _at: Any, _count: Any) -> Any:
+    """out[at:at + count] = src[start:start + count] for arrays of uint8, which may overlap; count is 0 or more.
+
+    A loop that copies byte by byte looks at the sign of every index, and is several times as slow.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def place(number: int) -> Any:
+            kind, array = signature.args[number], arguments[number]
+            data = context.make_array(kind)(context, builder, array).data
+            return builder.gep(data, [arguments[number + 1]])
+
+        cgutils.raw_memmove(builder, place(2), place(0), arguments[4], 1)
+        return context.get_dummy_value()
+
+    return types.none(_src, types.int64, _out, types.int64, types.int64), generate

@@ -12,7 +12,7 @@ from collections import namedtuple
 import numpy as np
 
 from rapport.windows import exact
-from rapport.windows.compiled import jit
+from rapport.windows.compiled import jit, move_bytes
 from rapport.windows.exact import FLOAT, SQUARE_LIMBS, STRING, SUM_LIMBS, UNIT_LIMB
 from rapport.windows.plan import DISTINCT, FIRST, LAST, LAST_TIME, MAX, MIN, SQUARE, SUM
 
@@ -160,8 +160,8 @@ def add(tile, src, parts, kind, time, value, length):
 @jit
 def copy(src, start, end, out, at):
     """Copy bytes src[start:end] to out[at:]; returns the place behind them."""
-    for i in range(end - start):
-        out[at + i] = src[start + i]
+    if end > start:
+        move_bytes(src, start, out, at, end - start)
     return at + end - start
 
 

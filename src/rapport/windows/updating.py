@@ -76,8 +76,12 @@ def update(
     """
     src, starts = gather(plan, rows)
     columns, src = keyed(plan, events, src)
-    how = (ADDING, 0, 0, 0) if begun is None else (BEGINNING, begun.since_us, begun.hi, begun.lo)
-    return run(plan, src, starts, row_of_event, columns, _words(how))
+    return run(plan, src, starts, row_of_event, columns, how_to_begin(begun))
+
+
+def how_to_begin(begun: Gap | None) -> npt.NDArray[np.int64]:
+    """The `how` of adding events, where rows that are begun lack `begun`."""
+    return _words((ADDING, 0, 0, 0) if begun is None else (BEGINNING, begun.since_us, begun.hi, begun.lo))
 
 
 def _words(how: tuple[int, ...]) -> npt.NDArray[np.int64]:
@@ -101,7 +105,7 @@ def run(
     ends = np.zeros(n_rows + 1, np.int64)
     out = np.empty(2 * len(src) + (512 + GAP_BYTES * len(plan.series)) * n_rows + 64 * n_events, np.uint8)
     while True:
-        result, row = _update_rows(
+        result, row = update_rows(
             plan.series, int.from_bytes(plan.layout, "little"), src, starts, order, groups,
             columns, how, tile, out, np.empty(len(out), np.uint8), ends, new_cursor(),
         )  # fmt: skip
@@ -289,7 +293,7 @@ def _first_taken(events, order, first, last):
 
 
 @jit
-def _update_rows(series, layout, src, starts, order, groups, events, how, tile, out, scratch, ends, cursor):
+def update_rows(series, layout, src, starts, order, groups, events, how, tile, out, scratch, ends, cursor):
     """Write all rows to `out` and their ends to `ends`: (0, 0), or a negative code and the row that it is about."""
     at = np.int64(0)
     for row in range(len(starts) - 1):
