@@ -78,6 +78,7 @@ class Run:
     sent: Sent = field(init=False)
     settled: Settled = field(init=False)
     seconds: float = 0.0
+    left: int = 0
     _flows: list[FlowProcess] = field(default_factory=list)
     _said_s: float = 0.0
 
@@ -149,7 +150,8 @@ class Run:
                 raise RuntimeError(f"a flow ended by itself with exit code {code}; its log is {self.log}")
         if time.monotonic() - self._said_s > 5:
             self._said_s = time.monotonic()
-            self.say(f"{self.settled.records:>10,} ingested of {self.sent.records:>10,} sent   {self._tally()}")
+            behind = f"   {self.left:,} records on their way" if self.left else ""
+            self.say(f"{self.settled():>10,} ingested of {self.sent.records:>10,} sent   {self._tally()}{behind}")
 
     def _tally(self) -> str:
         return ", ".join(f"{n} x {kind}" for kind, n in self.done.items())
@@ -188,6 +190,7 @@ class Run:
             now = self.settled() if producer.is_alive() else -left
             if now != last:
                 since_s, last = time.monotonic(), now
+                self.left = max(0, -now)
             if time.monotonic() - since_s > _STUCK_S:
                 raise RuntimeError(f"the end was not reached: the flow's log is {self.log}")
             time.sleep(0.05)
