@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy.typing as npt
 from llvmlite import ir
 from numba.core import caching, cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["bits_of_float", "float_of_bits", "jit", "move_bytes"]
+__all__ = ["bits_of_float", "float_of_bits", "jit", "move_bytes", "writable"]
 
 
 @cache
@@ -56,6 +57,11 @@ def jit(function: Callable[..., Any]) -> Any:
     dispatcher = numba.njit(nogil=True, _nrt=False)(function)
     dispatcher._cache = _FolderCache(function)
     return dispatcher
+
+
+def writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, or a copy of one that is read-only: to the compiler these are two types, and it would compile twice."""
+    return array if array.flags.writeable else array.copy()
 
 
 @intrinsic

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rapport.windows.columns import Events
-from rapport.windows.compiled import jit
+from rapport.windows.compiled import jit, writable
 from rapport.windows.gaps import is_in_gap, read_gap
 from rapport.windows.keyed import keyed
 from rapport.windows.plan import Plan
@@ -45,7 +45,8 @@ def complete(
     hidden = np.ones((len(plan.series), len(events)), np.bool_)
     order = np.argsort(row_of_event, kind="stable")
     groups = np.searchsorted(row_of_event[order], np.arange(len(rows) + 1))
-    _show_lacking(src, starts, order, groups, events.event_time_us, hi, lo, hidden)
+    times = writable(events.event_time_us)
+    _show_lacking(src, starts, order, groups, times, writable(hi), writable(lo), hidden)
     columns, src = keyed(plan, events, src, hidden)
     return run(plan, src, starts, row_of_event, columns, np.array([COMPLETING, 0, 0, 0], np.int64))
 

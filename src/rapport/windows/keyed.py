@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rapport.windows.columns import Column, Events, float_keys
-from rapport.windows.compiled import jit
+from rapport.windows.compiled import jit, writable
 from rapport.windows.plan import Plan
 from rapport.windows.rows import PADDING
 from rapport.windows.tiles import add
@@ -47,7 +47,7 @@ def keyed(
             keys[i] = _keys(column)
     if texts:
         src = np.concatenate([src[: len(src) - PADDING], *texts, np.zeros(PADDING, np.uint8)])
-    return Keyed(events.event_time_us, keys, lengths, valid, hidden), src
+    return Keyed(writable(events.event_time_us), keys, lengths, valid, hidden), src
 
 
 def _keys(column: Column) -> npt.NDArray[np.int64]:

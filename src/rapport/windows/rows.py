@@ -31,7 +31,7 @@ def gather(plan: Plan, rows: Sequence[bytes | None]) -> tuple[npt.NDArray[np.uin
     kept = [row if row and len(row) > HEADER_BYTES and row[:5] == head else b"" for row in rows]
     starts = np.zeros(len(kept) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, kept), np.int64, len(kept)), out=starts[1:])
-    return np.frombuffer(b"".join(kept) + bytes(PADDING), np.uint8), starts
+    return np.frombuffer(bytearray().join([*kept, bytes(PADDING)]), np.uint8), starts
 
 
 def new_cursor() -> SeriesCursor:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rapport.windows.columns import Events
-from rapport.windows.compiled import jit
+from rapport.windows.compiled import jit, writable
 from rapport.windows.exact import FLOAT
 from rapport.windows.finish import cut_segment, emit, put_integer
 from rapport.windows.keyed import Keyed, add_event, keyed
@@ -61,8 +61,8 @@ def history(
     size = len(features)
     scratch = Scratch(np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(len(walks), np.bool_))
     _sweep(
-        walks, features, src, columns, _units(plan, columns), event_starts, spine_entity, as_of_us,
-        plan.view.ttl_us or 0, tile, scratch, outputs,
+        walks, features, src, columns, _units(plan, columns), writable(event_starts), writable(spine_entity),
+        writable(as_of_us), plan.view.ttl_us or 0, tile, scratch, outputs,
     )  # fmt: skip
     return Values(plan, outputs, src)
 

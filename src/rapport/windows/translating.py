@@ -64,7 +64,7 @@ def translate(
         current = [row[:HEADER_BYTES] + b"\0" for row in current]
     starts = np.zeros(len(current) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, current), np.int64, len(current)), out=starts[1:])
-    src = np.frombuffer(b"".join(current) + bytes(PADDING), np.uint8)
+    src = np.frombuffer(bytearray().join([*current, bytes(PADDING)]), np.uint8)
     out = np.empty(2 * len(src) + GAP_BYTES * (len(plan.series) + 1) * len(rows), np.uint8)
     ends = np.zeros(len(rows) + 1, np.int64)
     positions = np.array([hi, lo], np.uint64).view(np.int64)
