@@ -2,8 +2,8 @@
 
 KEYS are customers' hashes. ARGV[1] holds, per customer and view, three strings, each behind its length (u32,
 little-endian): the mark and head that the row was loaded with (empty: there was no row), its new value (empty: it
-stays), and the time of its newest event (empty with the value). All views of a customer are written, or none. The answer
-is the numbers, from 0, of the customers whose marks did not match.
+stays), and the time of its newest event (empty with the value). All views of a customer are written, or none. The
+answer is the numbers, from 0, of the customers whose marks did not match.
 
 One string for many rows, not an argument each: Redis makes two objects of every argument. Measured on two views, Redis
 spent 4.6 microseconds per customer on this, 5.2 with arguments, 2.7 on an unfenced HSET of the same fields.

@@ -60,7 +60,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The array, or a copy of one that is read-only: to the compiler these are two types, and it would compile twice."""
+    """The array, or a copy of one that is read-only: to the compiler that is another type, to be compiled again."""
     return array if array.flags.writeable else array.copy()
 
 
