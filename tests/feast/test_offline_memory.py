@@ -62,7 +62,7 @@ def test_events_beyond_memory(source: EventSource, tmp_path: Path) -> None:
         chance.integers(90 * DAY_US, size=ROWS),
     )
     with pytest.raises(ArchiveError, match="cannot be read"):
-        sweep(*given, chunk_events=50_000, settings={**LITTLE, "max_temp_directory_size": "1MB"})
+        sweep(*given, chunk_events=50_000, settings={**LITTLE, "temp_directory": ""})
     (spilled,) = sweep(*given, chunk_events=50_000, settings={**LITTLE, "temp_directory": str(tmp_path)})
     (whole,) = sweep(*given)
     assert spilled.equals(whole)

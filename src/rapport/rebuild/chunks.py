@@ -95,7 +95,7 @@ class TopicReader:
         count = 0
         with self._connected() as connection:
             query = f"SELECT e.customer_id, {self._columns()} FROM {self._source} e ORDER BY e.customer_id"  # noqa: S608
-            for batch in self._batches(connection, query):
+            for batch in self._batches(connection, query, min(_BATCH_EVENTS, chunk_events)):
                 held.append(batch)
                 count += len(batch)
                 if count > chunk_events:
@@ -124,9 +124,10 @@ class TopicReader:
         names = ["epoch_us(e.event_time) AS time", *(f"e.{name}" for name in SOURCE)]
         return ", ".join([*names, *(f"e.{identifier(name)}" for name in self._kinds)])
 
-    def _batches(self, connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBatch]:
+    def _batches(self, connection: duckdb.DuckDBPyConnection, query: str, size: int) -> Iterator[pa.RecordBatch]:
         try:
-            yield from connection.sql(query).to_arrow_reader(_BATCH_EVENTS)
+            for batch in connection.sql(query).to_arrow_reader(_BATCH_EVENTS):
+                yield from (batch.slice(at, size) for at in range(0, len(batch), size))
         except (duckdb.Error, pa.ArrowException) as error:
             raise self._unreadable(error) from error
 
