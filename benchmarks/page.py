@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.frame import Measurement
 from benchmarks.pictures import pictures
 from benchmarks.results import Run, Section
-from benchmarks.show import HEADER, cells
+from benchmarks.show import HEADER, cells, figure
 
 __all__ = ["write_page"]
 
@@ -53,13 +54,29 @@ def _measured(run: Run, newest: Run) -> Iterator[str]:
 def _section(section: Section, newest: Run, docs: Path) -> list[str]:
     group = section.group
     lines = [f"## {group.title}", ""]
-    lines += [_row(HEADER), _row(["---" if i in (0, 3, 4) else "---:" for i in range(len(HEADER))])]
-    lines += [_row(row) for row in cells(group.measurements)]
+    single = tuple(one for one in group.measurements if one.x is None)
+    if single:
+        lines += [_row(HEADER), _row(["---" if i in (0, 3, 4) else "---:" for i in range(len(HEADER))])]
+        lines += [*(_row(row) for row in cells(single)), ""]
+    lines += _grid([one for one in group.measurements if one.x is not None])
     lines += ["", *(f"{one.name}: {one.note}" for one in group.measurements if one.note)]
     for picture in pictures(group, docs / "images"):
         lines += ["", f"![{group.title}](images/{picture.name})"]
     measured = " ".join(_measured(section.run, newest)).strip()
     return [*lines, f"\n{measured} Again: `python -m benchmarks {group.name}`\n"]
+
+
+def _grid(lined: Sequence[Measurement]) -> Iterator[str]:
+    """Figures measured over a parameter: a row for each line, a column for each value of the parameter."""
+    if not lined:
+        return
+    values = sorted({one.x for one in lined if one.x is not None})
+    yield _row(["what", "unit", *(f"{value:,.0f}" for value in values)])
+    yield _row(["---", "---", *("---:" for _ in values)])
+    found = {(one.unit, one.series, one.x): figure(one.value) for one in lined}
+    for unit, series in dict.fromkeys((one.unit, one.series) for one in sorted(lined, key=lambda one: one.unit)):
+        yield _row([series, unit, *(found.get((unit, series, value), "") for value in values)])
+    yield f"\nAcross: {lined[0].x_unit}."
 
 
 def _row(texts: tuple[str, ...] | list[str]) -> str:

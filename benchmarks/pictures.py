@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.frame import Measurement
 from benchmarks.results import Group
+from benchmarks.show import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,15 +47,15 @@ def _draw(path: Path, shown: Sequence[Measurement], draw: Any) -> Path:
     units = sorted({one.unit for one in shown})
     by_unit = [[one for one in shown if one.unit == unit] for unit in units]
     heights = [2.6 if draw is _lines else 0.8 + 0.6 * len(some) for some in by_unit]
-    figure, panels = plt.subplots(
+    drawn, panels = plt.subplots(
         len(units), 1, figsize=(8, sum(heights)), height_ratios=heights, squeeze=False, layout="constrained"
     )
     for some, panel in zip(by_unit, panels[:, 0], strict=True):
         draw(panel, some)
         panel.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    drawn.savefig(path, metadata={"Date": None})
+    plt.close(drawn)
     return path
 
 
@@ -84,7 +85,7 @@ def _lines(panel: Axes, shown: Sequence[Measurement]) -> None:
         panel.plot(xs, ys, "o-", color=colour, label=name, markersize=4)
         if all(high is not None for _, _, high in points):
             panel.plot(xs, [high for _, _, high in points], ":", color=colour, linewidth=1)
-        panel.annotate(f"{ys[-1]:,.3g}", (xs[-1], ys[-1]), xytext=(6, -3), textcoords="offset points", fontsize=8)
+        panel.annotate(figure(ys[-1]), (xs[-1], ys[-1]), xytext=(6, -3), textcoords="offset points", fontsize=8)
         top = max(top, *ys)
     panel.set_xscale("log")
     panel.set_ylim(0, top * 1.5)
