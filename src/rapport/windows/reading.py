@@ -58,25 +58,30 @@ def _read_series(entry, features, src, cursor, as_of, tile, row, outputs):
 
 
 @jit
+def read_row(series, first, behind, features, src, start, end, as_of, tile, row, outputs, cursor):
+    """Store the features of one row, whose series are series[first:behind]; False when its bytes are damaged."""
+    place = start + HEADER_BYTES
+    for s in range(first, behind):
+        place = open_series(src, place, end, series[s, 2], cursor)
+        if place < 0 or not _read_series(series_at(series, s), features, src, cursor, as_of, tile, row, outputs):
+            return False
+    return place == end
+
+
+@jit
 def _read_rows(series, features, src, starts, as_of, ttl, tile, outputs, cursor):
+    """Store all rows' features: -1, or the index of a damaged row."""
     for row in range(len(starts) - 1):
-        place, end = starts[row], starts[row + 1]
-        if place == end:
+        start, end = starts[row], starts[row + 1]
+        if start == end:
             outputs.status[row] = MISSING
             continue
-        newest = read_newest(src, place)
+        newest = read_newest(src, start)
         outputs.newest[row] = newest
         if ttl > 0 and as_of[row] - newest > ttl:
             outputs.status[row] = EXPIRED
             continue
         outputs.status[row] = PRESENT
-        place += HEADER_BYTES
-        for s in range(len(series)):
-            place = open_series(src, place, end, series[s, 2], cursor)
-            if place < 0 or not _read_series(
-                series_at(series, s), features, src, cursor, as_of[row], tile, row, outputs
-            ):
-                return row
-        if place != end:
+        if not read_row(series, 0, len(series), features, src, start, end, as_of[row], tile, row, outputs, cursor):
             return row
     return -1

@@ -1,0 +1,74 @@
+"""The windowed views of a reader: their stored values in, features out, all views and customers together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rapport.online.marks import MARK_BYTES
+from rapport.online.rows import Details
+from rapport.online.stored import bring_up
+from rapport.online.views import WindowedView
+from rapport.windows import MISSING, STATUS_NAMES, Kind
+from rapport.windows.joint import FOREIGN, Joint, JointValues, Wanted
+
+__all__ = ["WindowedViews"]
+
+
+class WindowedViews:
+    """Reads the stored values of V windowed views; safe in any thread.
+
+    Args:
+        views: each view, and the column of the result in which its features begin.
+        width: columns of the result.
+    """
+
+    def __init__(self, views: Sequence[tuple[WindowedView, int]], width: int) -> None:
+        self._views = [view for view, _ in views]
+        wanted = [Wanted(view.plan, view.features, column) for view, column in views]
+        self._joint = Joint(wanted, width, skip_bytes=MARK_BYTES)
+        self._texts = [
+            (f"{view.name}__{feature}", column + at)
+            for view, column in views
+            for at, (feature, kind) in enumerate(zip(view.features, view.kinds, strict=True))
+            if kind is Kind.STRING
+        ]
+
+    def read(
+        self, values: Sequence[bytes | None], count: int, as_of_us: int
+    ) -> tuple[JointValues, npt.NDArray[np.bool_]]:
+        """The features of n = `count` customers as of a time, and which rows are damaged: bool[n, V]; they count as
+        missing.
+
+        Args:
+            values: n * V stored values, customer by customer, and there view by view; None where there is none.
+        """
+        found = self._joint.read(values, count, as_of_us)
+        broken: list[int] = []
+        if (found.status == FOREIGN).any():
+            values, broken = self._brought_up(values, found)
+            found = self._joint.read(values, count, as_of_us)
+        damaged = found.status >= FOREIGN
+        damaged.flat[broken] = True
+        found.status[damaged] = MISSING
+        return found, damaged
+
+    def details(self, found: JointValues, damaged: npt.NDArray[np.bool_]) -> Details:
+        """What a read says beside the numbers."""
+        details = Details({name: found.texts(column) for name, column in self._texts}, {}, {}, {})
+        for at, view in enumerate(self._views):
+            details.status[view.name] = tuple([STATUS_NAMES[code] for code in found.status[:, at].tolist()])
+            details.newest_us[view.name] = found.newest_us[:, at]
+            if damaged[:, at].any():
+                details.damaged[view.name] = tuple(np.flatnonzero(damaged[:, at]).tolist())
+        return details
+
+    def _brought_up(self, values: Sequence[bytes | None], found: JointValues) -> tuple[list[bytes | None], list[int]]:
+        """The values with those of another layout in the plan's, and the places of those that cannot be translated."""
+        current, broken = list(values), []
+        for at in np.flatnonzero(found.status == FOREIGN).tolist():
+            (current[at],), damaged = bring_up(self._views[at % len(self._views)].plan, [values[at]])
+            broken += [at] * len(damaged)
+        return current, broken
