@@ -18,6 +18,7 @@ from rapport.online.keys import field_of, time_field
 from rapport.online.plain import plain_status
 from rapport.online.questions import HashFields, Reply
 from rapport.online.rows import EXPIRED, MISSING, PRESENT
+from rapport.online.stored import KnownLayouts
 from rapport.online.views import WindowedView
 from rapport.online.windowed import WindowedViews
 from rapport.windows import STATUS_NAMES, Kind
@@ -82,9 +83,10 @@ class ViewsQuery:
 
     Args:
         views: in the order of the answers.
+        layouts: finds the layouts of rows that were written under another declaration.
     """
 
-    def __init__(self, views: Sequence[WindowedView | StoredView]) -> None:
+    def __init__(self, views: Sequence[WindowedView | StoredView], layouts: KnownLayouts | None = None) -> None:
         self._views = tuple(views)
         self._slices: list[slice] = []
         self._columns: list[int] = []
@@ -98,7 +100,7 @@ class ViewsQuery:
         self.fields = HashFields(fields)
         windowed = [(at, view) for at, view in enumerate(views) if isinstance(view, WindowedView)]
         self._places = [self._slices[at].start for at, _ in windowed]
-        self._windowed = WindowedViews([(view, self._columns[at]) for at, view in windowed], width)
+        self._windowed = WindowedViews([(view, self._columns[at]) for at, view in windowed], width, layouts)
 
     def answers(self, replies: Sequence[Reply], as_of_us: int) -> list[Answer]:
         """Each view's answer in n replies, each the values of `fields`."""
@@ -111,9 +113,15 @@ class ViewsQuery:
                 answers.append(next(windowed))
         return answers
 
+    def have_changed(self, replies: Sequence[Reply]) -> bool:
+        """Whether any reply holds a row of another declaration, so that `answers` may ask Redis for its layout."""
+        return self._windowed.have_changed(self._values(replies))
+
+    def _values(self, replies: Sequence[Reply]) -> list[bytes | None]:
+        return [reply[at] for reply in replies for at in self._places]
+
     def _windowed_answers(self, replies: Sequence[Reply], as_of_us: int) -> list[Answer]:
-        values = [reply[at] for reply in replies for at in self._places]
-        found, damaged = self._windowed.read(values, len(replies), as_of_us)
+        found, damaged = self._windowed.read(self._values(replies), len(replies), as_of_us)
         if damaged.any():
             _logger.warning("%d damaged rows of windowed views count as missing", damaged.sum())
         # Whole arrays as lists: looking at single elements of an array takes longer than all the rest.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from feast.utils import _get_unique_entities
 
 from rapport.feast.answers import StoredView, ViewsQuery, add_to_response
 from rapport.online.questions import Hashes, Reply
+from rapport.online.stored import KnownLayouts
 from rapport.online.views import WindowedView
 
 __all__ = ["OnlineCall", "PreparedCall"]
@@ -40,10 +41,15 @@ class PreparedCall:
     Args:
         tables: Feast's views, each with the features wanted of it, and how to read them.
         full_names: whether the response's names are `view__feature`.
+        layouts: finds the layouts of rows that were written under another declaration.
     """
 
     def __init__(
-        self, tables: Sequence[tuple[Any, Sequence[str], WindowedView | StoredView]], *, full_names: bool
+        self,
+        tables: Sequence[tuple[Any, Sequence[str], WindowedView | StoredView]],
+        *,
+        full_names: bool,
+        layouts: KnownLayouts,
     ) -> None:
         self.tables = [table for table, _, _ in tables]
         self.names = [
@@ -55,7 +61,7 @@ class PreparedCall:
             about = (*table.join_keys, *sorted(table.projection.join_key_map.items()))
             abouts.setdefault(about, []).append(at)
         self.groups = [
-            _Group(self.tables[members[0]], ViewsQuery([tables[at][2] for at in members]), members)
+            _Group(self.tables[members[0]], ViewsQuery([tables[at][2] for at in members], layouts), members)
             for members in abouts.values()
         ]
 
@@ -84,13 +90,21 @@ class OnlineCall:
                     row_of[row] = entity
             self._rows_of.append(row_of)
 
+    def have_changed(self, replies: Sequence[Reply]) -> bool:
+        """Whether any reply holds a row of another declaration, so that `respond` may ask Redis for its layout."""
+        return any(group.query.have_changed(mine) for group, mine in self._by_group(replies))
+
+    def _by_group(self, replies: Sequence[Reply]) -> Iterator[tuple[_Group, Sequence[Reply]]]:
+        start = 0
+        for group, question in zip(self._prepared.groups, self.questions, strict=True):
+            yield group, replies[start : start + question.count]
+            start += question.count
+
     def respond(self, replies: Sequence[Reply], as_of_us: int, response: Any, versions: bool) -> None:
         """Fill a GetOnlineFeaturesResponse from the questions' replies, view by view."""
-        prepared, start = self._prepared, 0
+        prepared = self._prepared
         parts: list[Any] = [None] * len(prepared.tables)
-        for group, question, row_of in zip(prepared.groups, self.questions, self._rows_of, strict=True):
-            mine = replies[start : start + question.count]
-            start += question.count
+        for (group, mine), row_of in zip(self._by_group(replies), self._rows_of, strict=True):
             for at, answer in zip(group.members, group.query.answers(mine, as_of_us), strict=True):
                 parts[at] = answer, row_of
         for table, names, (answer, row_of) in zip(prepared.tables, prepared.names, parts, strict=True):

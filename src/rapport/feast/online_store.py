@@ -10,6 +10,7 @@ without it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ from rapport.online.clock import published_clock
 from rapport.online.connect import connect, connect_async, reachable
 from rapport.online.deletion import delete_customer, scan_keys
 from rapport.online.keys import JOIN_KEY, TILES, KeyMaker, field_of, time_field
+from rapport.online.layouts import Layouts
 from rapport.online.questions import Hashes, Reply, Stored
 from rapport.online.rows import MISSING
 from rapport.online.views import WindowedView
@@ -70,6 +72,7 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         self._root: Path | None = None
         self._asker: Asker | None = None
         self._async_asker: AsyncAsker | None = None
+        self._layouts: Layouts | None = None
         self._calls: dict[tuple[Any, ...], PreparedCall] = {}
 
     def _read_features_per_fv(
@@ -99,7 +102,10 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     ) -> None:
         call = self._call(config, grouped_refs, values, join_keys, full)
         replies, now_us = await self._read_async(config, *call.questions)
-        call.respond(replies, now_us, response, versions)
+        if call.have_changed(replies):
+            await asyncio.to_thread(call.respond, replies, now_us, response, versions)
+        else:
+            call.respond(replies, now_us, response, versions)
 
     def online_read(
         self,
@@ -110,7 +116,7 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     ) -> list[ReadRow]:
         """One view's values of some entities; (None, None) where nothing is known, null values where expired."""
         view = self._view(config, table, requested_features)
-        query = ViewsQuery([view])
+        query = ViewsQuery([view], self._known_layouts(config))
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
         replies, now_us = self._read(config, query.fields.of(keys))
         return _read_rows(view.features, query.answers(replies, now_us)[0])
@@ -123,10 +129,11 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         requested_features: list[str] | None = None,
     ) -> list[ReadRow]:
         view = self._view(config, table, requested_features)
-        query = ViewsQuery([view])
+        query = ViewsQuery([view], self._known_layouts(config))
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
         replies, now_us = await self._read_async(config, query.fields.of(keys))
-        return _read_rows(view.features, query.answers(replies, now_us)[0])
+        (answer,) = await asyncio.to_thread(query.answers, replies, now_us)
+        return _read_rows(view.features, answer)
 
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: WriteRows, progress: Callable[[int], Any] | None
@@ -219,8 +226,14 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             if len(self._calls) >= _CALLS_KEPT:
                 self._calls.clear()
             tables = [(table, features, self._view(config, table, features)) for table, features in grouped_refs]
-            prepared = self._calls[about] = PreparedCall(tables, full_names=full)
+            prepared = self._calls[about] = PreparedCall(tables, full_names=full, layouts=self._known_layouts(config))
         return prepared
+
+    def _known_layouts(self, config: RepoConfig) -> Layouts:
+        if self._layouts is None:
+            self._root = config.repo_path
+            self._layouts = Layouts(self._get_client(config.online_store), config.project)
+        return self._layouts
 
     def _view(self, config: RepoConfig, table: FeatureView, requested: list[str] | None) -> WindowedView | StoredView:
         features = tuple(requested or [feature.name for feature in table.features])

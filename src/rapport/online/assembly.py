@@ -11,6 +11,7 @@ from rapport.errors import RowCorrupt
 from rapport.online.plain import PlainView, decode_value, plain_status
 from rapport.online.questions import Reply
 from rapport.online.rows import MISSING, PRESENT, Details, FeatureRows, FeatureValue
+from rapport.online.stored import KnownLayouts
 from rapport.online.views import WindowedView
 from rapport.online.windowed import WindowedViews
 from rapport.windows import Kind
@@ -26,9 +27,10 @@ class Assembly:
 
     Args:
         views: in the order of the result.
+        layouts: finds the layouts of rows that were written under another declaration.
     """
 
-    def __init__(self, views: Sequence[WindowedView | PlainView]) -> None:
+    def __init__(self, views: Sequence[WindowedView | PlainView], layouts: KnownLayouts | None = None) -> None:
         self.names = tuple(f"{view.name}__{feature}" for view in views for feature in view.features)
         self.kinds = tuple(kind for view in views for kind in view.kinds)
         self.fields = [field for view in views for field in view.fields]
@@ -44,12 +46,11 @@ class Assembly:
                 self._plain.append(_Plain(view, field_at, feature_at))
             field_at += len(view.fields)
             feature_at += len(view.features)
-        self._windowed = WindowedViews(windowed, len(self.names))
+        self._windowed = WindowedViews(windowed, len(self.names), layouts)
 
     def rows(self, replies: Sequence[Reply], as_of_us: int) -> FeatureRows:
         """The features in n replies, each the values of all `fields`."""
-        places = self._places
-        values = [reply[at] for reply in replies for at in places]
+        values = self._values(replies)
         found, damaged = self._windowed.read(values, len(replies), as_of_us)
         plain = [(view, view.rows(replies, as_of_us)) for view in self._plain]
         for view, rows in plain:
@@ -62,6 +63,14 @@ class Assembly:
             return details
 
         return FeatureRows(self.names, self.kinds, found.floats, details)
+
+    def have_changed(self, replies: Sequence[Reply]) -> bool:
+        """Whether any reply holds a row of another declaration, so that `rows` may ask Redis for its layout."""
+        return self._windowed.have_changed(self._values(replies))
+
+    def _values(self, replies: Sequence[Reply]) -> list[bytes | None]:
+        places = self._places
+        return [reply[at] for reply in replies for at in places]
 
 
 class _Plain:

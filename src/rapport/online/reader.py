@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import redis
@@ -14,6 +15,7 @@ from rapport.online.keys import KeyMaker
 from rapport.online.plain import PlainView
 from rapport.online.questions import Hashes, HashFields, Reply
 from rapport.online.rows import FeatureRows
+from rapport.online.stored import KnownLayouts
 from rapport.online.views import WindowedView
 
 __all__ = ["OnlineReader"]
@@ -26,6 +28,7 @@ class OnlineReader:
         project: the Feast project's name.
         views: the views to read and the features of each, in the order of the result.
         client, async_client: where Redis is, `decode_responses` off; each is needed for its way of reading only.
+        layouts: finds the layouts of rows that were written under another declaration; None: such rows lack all.
         fingerprints: view to the fingerprint of its declaration, for those who check models against it.
     """
 
@@ -36,6 +39,7 @@ class OnlineReader:
         *,
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
+        layouts: KnownLayouts | None = None,
         fingerprints: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
@@ -43,7 +47,7 @@ class OnlineReader:
         self._asker = None if client is None else asker(client)
         self._async_asker = None if async_client is None else async_asker(async_client)
         self._keys = KeyMaker(project)
-        self._assembly = Assembly(views)
+        self._assembly = Assembly(views, layouts)
         self._fields = HashFields(self._assembly.fields)
         self.names = self._assembly.names
         self.kinds = self._assembly.kinds
@@ -63,7 +67,10 @@ class OnlineReader:
         """As `read`, without blocking the event loop while Redis answers."""
         if self._async_asker is None:
             raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
-        return self.decode(await self._async_asker.ask(self._question(customer_ids)), as_of_us)
+        replies = await self._async_asker.ask(self._question(customer_ids))
+        if self._assembly.have_changed(replies):
+            return await asyncio.to_thread(self.decode, replies, as_of_us)
+        return self.decode(replies, as_of_us)
 
     def absent(self, count: int) -> FeatureRows:
         """Rows of which nothing is known: what a decision works with when the store does not answer."""

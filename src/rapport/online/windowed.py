@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rapport.online.marks import MARK_BYTES
 from rapport.online.rows import Details
-from rapport.online.stored import bring_up
+from rapport.online.stored import KnownLayouts, bring_up, head_of
 from rapport.online.views import WindowedView
 from rapport.windows import MISSING, STATUS_NAMES, Kind
 from rapport.windows.joint import FOREIGN, Joint, JointValues, Wanted
@@ -23,10 +23,15 @@ class WindowedViews:
     Args:
         views: each view, and the column of the result in which its features begin.
         width: columns of the result.
+        layouts: finds the layouts of rows that were written under another declaration; None: such rows lack all.
     """
 
-    def __init__(self, views: Sequence[tuple[WindowedView, int]], width: int) -> None:
+    def __init__(
+        self, views: Sequence[tuple[WindowedView, int]], width: int, layouts: KnownLayouts | None = None
+    ) -> None:
         self._views = [view for view, _ in views]
+        self._heads = [head_of(view.plan) for view, _ in views]
+        self._layouts = layouts
         wanted = [Wanted(view.plan, view.features, column) for view, column in views]
         self._joint = Joint(wanted, width, skip_bytes=MARK_BYTES)
         self._texts = [
@@ -55,6 +60,14 @@ class WindowedViews:
         found.status[damaged] = MISSING
         return found, damaged
 
+    def have_changed(self, values: Sequence[bytes | None]) -> bool:
+        """Whether any of the values was written under another declaration, so that reading it may ask for a layout."""
+        if not self._heads:
+            return False
+        end = MARK_BYTES + len(self._heads[0])
+        heads = self._heads * (len(values) // len(self._heads))
+        return any(value is not None and value[MARK_BYTES:end] != h for value, h in zip(values, heads, strict=True))
+
     def details(self, found: JointValues, damaged: npt.NDArray[np.bool_]) -> Details:
         """What a read says beside the numbers."""
         details = Details({name: found.texts(column) for name, column in self._texts}, {}, {}, {})
@@ -68,7 +81,10 @@ class WindowedViews:
     def _brought_up(self, values: Sequence[bytes | None], found: JointValues) -> tuple[list[bytes | None], list[int]]:
         """The values with those of another layout in the plan's, and the places of those that cannot be translated."""
         current, broken = list(values), []
-        for at in np.flatnonzero(found.status == FOREIGN).tolist():
-            (current[at],), damaged = bring_up(self._views[at % len(self._views)].plan, [values[at]])
-            broken += [at] * len(damaged)
+        for at, view in enumerate(self._views):
+            places = (np.flatnonzero(found.status[:, at] == FOREIGN) * len(self._views) + at).tolist()
+            new, damaged = bring_up(view.plan, [values[place] for place in places], self._layouts)
+            for place, value in zip(places, new, strict=True):
+                current[place] = value
+            broken += [places[number] for number in damaged]
         return current, broken

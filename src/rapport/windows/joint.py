@@ -23,7 +23,7 @@ FOREIGN, DAMAGED = 3, 4
 
 _HEAD_BYTES = 5
 """Version and layout, at the start of a row."""
-_HEAD, _TTL, _FIRST, _BEHIND, _FIRST_FEATURE, _BEHIND_FEATURE = range(6)
+_HEAD, _TTL, _FIRST_SERIES, _N_SERIES, _FIRST_FEATURE, _BEHIND_FEATURE = range(6)
 """Fields of a view: its rows' first bytes, its time to live, its series and its features among those of all views."""
 
 
@@ -83,7 +83,7 @@ class Joint:
             _add(view, series, features)
             head = int.from_bytes(bytes([VERSION]) + view.plan.layout, "little")
             ttl_us = view.plan.view.ttl_us or 0
-            entries.append((head, ttl_us, first_series, len(series), first_feature, len(features)))
+            entries.append((head, ttl_us, first_series, len(series) - first_series, first_feature, len(features)))
         self._views = np.array(entries, np.int64).reshape(-1, _BEHIND_FEATURE + 1)
         self._series = np.array(series, np.int64).reshape(-1, len(SERIES_FIELDS))
         self._features = np.array(features, np.int64).reshape(-1, len(FEATURE_FIELDS))
@@ -155,7 +155,7 @@ def _read_all(views, series, features, src, starts, skip, as_of, tile, outputs, 
         if starts[at] == end:
             outputs.status[at] = MISSING
             continue
-        if start + HEADER_BYTES > end or _head(src, start) != views[view, _HEAD]:
+        if start + HEADER_BYTES >= end or _head(src, start) != views[view, _HEAD]:
             outputs.status[at] = FOREIGN
             continue
         newest, ttl = read_newest(src, start), views[view, _TTL]
@@ -163,8 +163,8 @@ def _read_all(views, series, features, src, starts, skip, as_of, tile, outputs, 
         if ttl > 0 and as_of - newest > ttl:
             outputs.status[at] = EXPIRED
             continue
-        first, behind = views[view, _FIRST], views[view, _BEHIND]
-        if read_row(series, first, behind, features, src, start, end, as_of, tile, row, outputs, cursor):
+        first, n_series = views[view, _FIRST_SERIES], views[view, _N_SERIES]
+        if read_row(series, first, n_series, features, src, start, end, as_of, tile, row, outputs, cursor):
             outputs.status[at] = PRESENT
         else:
             outputs.status[at], outputs.newest[at] = DAMAGED, 0
