@@ -57,10 +57,10 @@ class JointValues:
     _bytes: bytes
 
     def texts(self, feature: int) -> tuple[str | None, ...]:
-        """The n values of a string feature."""
+        """The n values of a string feature. Bytes that are not UTF-8, of a damaged row, give U+FFFD."""
         data, valid = self._bytes, self.valid[:, feature].tolist()
         places = zip(self.integers[:, feature].tolist(), self._lengths[:, feature].tolist(), valid, strict=True)
-        return tuple([data[at : at + length].decode() if known else None for at, length, known in places])
+        return tuple([data[at : at + size].decode(errors="replace") if known else None for at, size, known in places])
 
 
 class Joint:
