@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from feast import FeatureService, FeatureStore, FeatureView, Field, PushSource, 
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.types import Bool, Float64, Int64, String
 
+from rapport.bus.protocol import Position
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock, from_us
 from rapport.feast.catalog import service_projections, views_of_service
 from rapport.online import OnlineReader, OnlineWriter
@@ -26,7 +28,7 @@ from rapport.testing.feeding import CustomerEvent, deliver
 from rapport.testing.histories import generate
 from rapport.testing.oracle import oracle
 from rapport.testing.repository import customer, feast_view, make_store, source_of
-from rapport.windows import FUNCTIONS, Aggregation, Kind, View, compile_view
+from rapport.windows import FUNCTIONS, Aggregation, Events, Kind, View, column_of, compile_view
 
 NOW = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -96,6 +98,12 @@ def _stock(folder: Path, client: Any, objects: Sequence[Any]) -> FeatureStore:
     )
     store.apply(list(objects))
     return store
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here is the answers, not how soon a busy machine gives them."""
+    monkeypatch.setenv("RAPPORT_REDIS_TIMEOUT_MS", "10000")
 
 
 @pytest.fixture
@@ -189,6 +197,27 @@ def test_every_way_of_reading_is_the_oracle(place: Place) -> None:
         _check_response(response, people, truth)
         assert _read(place.ours, "everything", people, sync=False).proto == response.proto
         _check_rows(place, people, response)
+
+
+def test_decimals_stay_exact(tmp_path: Path, redis_url: str) -> None:
+    functions = ("sum", "last", "mean")
+    view = View(
+        "money",
+        {"price": Kind.DECIMAL},
+        tuple(Aggregation(function, function, "price", None, None) for function in functions),
+        scales={"price": 2},
+    )
+    entity, source = customer(), source_of("sales", view.kinds, view.scales)
+    store = make_store(tmp_path, redis_url, [entity, source, feast_view(view, source, entity)])
+    with redis.Redis.from_url(redis_url) as client:
+        writer = OnlineWriter(client, "rapport", [compile_view(view)])
+        for number, price in enumerate(("0.10", "90071992547409.93"), start=1):
+            events = Events(np.array([NOW], np.int64), {"price": column_of(Kind.DECIMAL, [Decimal(price)], 2)})
+            writer.apply(["c1"], [Position(number, 0)], 0, events)
+        client.set(WORLD_CLOCK_KEY, msgspec.json.encode(WorldClock(0, NOW, 0.0)))
+        values = store.get_online_features([f"money:{f}" for f in functions], [{"customer_id": "c1"}]).to_dict()
+    assert (values["sum"], values["last"]) == ([Decimal("90071992547410.03")], [Decimal("90071992547409.93")])
+    assert values["mean"] == [pytest.approx(45_035_996_273_705.015)]
 
 
 def _truth(events: Sequence[CustomerEvent]) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 from hypothesis import given, settings
@@ -82,10 +83,11 @@ def _check(found: JointValues, wanted: Wanted, customer: int, view: int, row: by
         return
     assert (status, found.newest_us[customer, view]) == (alone.status[0], alone.newest_us[0])
     for column, feature in zip(columns, wanted.features, strict=True):
-        assert _value(found, customer, column, plan.kinds[plan.names.index(feature)]) == expected[feature]
+        place = plan.names.index(feature)
+        assert _value(found, customer, column, plan.kinds[place], plan.scales[place]) == expected[feature]
 
 
-def _value(found: JointValues, customer: int, column: int, kind: Kind) -> object:
+def _value(found: JointValues, customer: int, column: int, kind: Kind, scale: int) -> object:
     if kind is Kind.STRING:
         return found.texts(column)[customer]
     if not found.valid[customer, column]:
@@ -93,4 +95,6 @@ def _value(found: JointValues, customer: int, column: int, kind: Kind) -> object
     if kind is Kind.FLOAT:
         return float(found.floats[customer, column])
     value = int(found.integers[customer, column])
+    if kind is Kind.DECIMAL:
+        return Decimal(value).scaleb(-scale)
     return bool(value) if kind is Kind.BOOL else value

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
@@ -131,7 +132,9 @@ class ViewsQuery:
         for view, first in zip(self._views, self._columns, strict=True):
             if isinstance(view, WindowedView):
                 at = len(answers)
-                made = [columns.messages(first + place, kind) for place, kind in enumerate(view.kinds)]
+                scales = [view.plan.scales[view.plan.names.index(feature)] for feature in view.features]
+                kinds = zip(range(first, first + len(scales)), view.kinds, scales, strict=True)
+                made = [columns.messages(column, kind, scale) for column, kind, scale in kinds]
                 answers.append(Answer(made, [STATUS_NAMES[code] for code in status[at]], newest[at]))
         return answers
 
@@ -145,7 +148,7 @@ class _Columns:
         self._floats = found.floats.T.tolist()
         self._integers = found.integers.T.tolist()
 
-    def messages(self, column: int, kind: Kind) -> list[Any]:
+    def messages(self, column: int, kind: Kind, scale: int) -> list[Any]:
         valid = self._valid[column]
         if kind is Kind.FLOAT:
             floats = zip(self._floats[column], valid, strict=True)
@@ -155,7 +158,13 @@ class _Columns:
         integers = zip(self._integers[column], valid, strict=True)
         if kind is Kind.BOOL:
             return [Value(bool_val=bool(value)) if known else _NULL for value, known in integers]
+        if kind is Kind.DECIMAL:
+            return [Value(decimal_val=_decimal(value, scale)) if known else _NULL for value, known in integers]
         return [Value(int64_val=value) if known else _NULL for value, known in integers]
+
+
+def _decimal(units: int, scale: int) -> str:
+    return f"{Decimal(units).scaleb(-scale):f}"
 
 
 def add_to_response(response: Any, answer: Answer, names: Sequence[str], row_of: Sequence[int]) -> None:

@@ -34,7 +34,8 @@ class FeatureRows:
     Attributes:
         names: F full names, `view__feature`, in the service's order.
         kinds: the kind of each feature.
-        vector: float64[n, F]; NaN where null and in the columns of strings, booleans 0 or 1, integers exact to 2**53.
+        vector: float64[n, F]; NaN where null and in the columns of strings, booleans 0 or 1, integers exact to 2**53,
+            decimals to the nearest double.
         strings: full name of each string feature to n texts, None where null.
         status: view to n of "present", "missing" (nothing is known) and "expired" (older than the view's ttl).
         newest_us: view to int64[n]: time of the newest event, microseconds UTC; 0 where missing.

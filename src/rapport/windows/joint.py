@@ -43,8 +43,9 @@ class JointValues:
     Attributes:
         status: uint8[n, V]: PRESENT, MISSING, EXPIRED, FOREIGN or DAMAGED; but for PRESENT all features are null.
         newest_us: int64[n, V], time of the newest event, microseconds UTC; 0 unless present or expired.
-        floats: float64[n, F]: null and strings are NaN, booleans 0 and 1.
-        integers: int64[n, F]: integers and booleans as they are, where they are not null.
+        floats: float64[n, F]: null and strings are NaN, booleans 0 and 1, decimals rounded.
+        integers: int64[n, F]: integers and booleans as they are, decimals in units of their last place; anything where
+            null.
         valid: bool[n, F]; False is null.
     """
 
@@ -77,7 +78,7 @@ class Joint:
         self._skip = skip_bytes
         entries: list[tuple[int, ...]] = []
         series: list[list[int]] = []
-        features: list[tuple[int, int, int]] = []
+        features: list[list[int]] = []
         for view in views:
             first_series, first_feature = len(series), len(features)
             _add(view, series, features)
@@ -121,14 +122,14 @@ class Joint:
         )
 
 
-def _add(view: Wanted, series: list[list[int]], features: list[tuple[int, int, int]]) -> None:
+def _add(view: Wanted, series: list[list[int]], features: list[list[int]]) -> None:
     """Append the view's series, and those of its features that are wanted."""
     names = view.plan.names
     for *rest, first, behind in view.plan.series.tolist():
         start = len(features)
-        for function, window, place in view.plan.features[first:behind].tolist():
+        for function, window, place, scale in view.plan.features[first:behind].tolist():
             columns = [view.column + at for at, name in enumerate(view.features) if name == names[place]]
-            features += [(function, window, column) for column in columns]
+            features += [[function, window, column, scale] for column in columns]
         series.append([*rest, start, len(features)])
 
 
