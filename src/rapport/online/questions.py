@@ -21,7 +21,7 @@ class Question(Protocol):
         """The commands in Redis's protocol."""
         ...
 
-    def commands(self) -> list[tuple[bytes, ...]]:
+    def commands(self) -> list[tuple[str | bytes, ...]]:
         """The commands' words, for a client that packs and routes them itself."""
         ...
 
@@ -55,8 +55,8 @@ class Hashes:
     def packed(self) -> bytes:
         return self._fields.packed(self._keys)
 
-    def commands(self) -> list[tuple[bytes, ...]]:
-        return [(b"HMGET", key, *self._fields.fields) for key in self._keys]
+    def commands(self) -> list[tuple[str | bytes, ...]]:
+        return [("HMGET", key, *self._fields.fields) for key in self._keys]
 
 
 class Stored:
@@ -71,5 +71,5 @@ class Stored:
     def packed(self) -> bytes:
         return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(self._key), self._key)
 
-    def commands(self) -> list[tuple[bytes, ...]]:
-        return [(b"GET", self._key)]
+    def commands(self) -> list[tuple[str | bytes, ...]]:
+        return [("GET", self._key)]
