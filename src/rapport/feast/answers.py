@@ -123,7 +123,7 @@ class ViewsQuery:
 
     def _windowed_answers(self, replies: Sequence[Reply], as_of_us: int) -> list[Answer]:
         found, damaged = self._windowed.read(self._values(replies), len(replies), as_of_us)
-        if damaged.any():
+        if damaged is not None:
             _logger.warning("%d damaged rows of windowed views count as missing", damaged.sum())
         # Whole arrays as lists: looking at single elements of an array takes longer than all the rest.
         status, newest = found.status.T.tolist(), found.newest_us.T.tolist()

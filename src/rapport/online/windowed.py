@@ -16,6 +16,9 @@ from rapport.windows.joint import FOREIGN, Joint, JointValues, Wanted
 
 __all__ = ["WindowedViews"]
 
+Damaged = npt.NDArray[np.bool_] | None
+"""bool[n, V], or None when no row is damaged."""
+
 
 class WindowedViews:
     """Reads the stored values of V windowed views; safe in any thread.
@@ -41,16 +44,15 @@ class WindowedViews:
             if kind is Kind.STRING
         ]
 
-    def read(
-        self, values: Sequence[bytes | None], count: int, as_of_us: int
-    ) -> tuple[JointValues, npt.NDArray[np.bool_]]:
-        """The features of n = `count` customers as of a time, and which rows are damaged: bool[n, V]; they count as
-        missing.
+    def read(self, values: Sequence[bytes | None], count: int, as_of_us: int) -> tuple[JointValues, Damaged]:
+        """The features of n = `count` customers as of a time, and which rows are damaged: they count as missing.
 
         Args:
             values: n * V stored values, customer by customer, and there view by view; None where there is none.
         """
         found = self._joint.read(values, count, as_of_us)
+        if found.status.max(initial=0) < FOREIGN:
+            return found, None
         broken: list[int] = []
         if (found.status == FOREIGN).any():
             values, broken = self._brought_up(values, found)
@@ -58,7 +60,7 @@ class WindowedViews:
         damaged = found.status >= FOREIGN
         damaged.flat[broken] = True
         found.status[damaged] = MISSING
-        return found, damaged
+        return found, damaged if damaged.any() else None
 
     def have_changed(self, values: Sequence[bytes | None]) -> bool:
         """Whether any of the values was written under another declaration, so that reading it may ask for a layout."""
@@ -68,13 +70,13 @@ class WindowedViews:
         heads = self._heads * (len(values) // len(self._heads))
         return any(value is not None and value[MARK_BYTES:end] != h for value, h in zip(values, heads, strict=True))
 
-    def details(self, found: JointValues, damaged: npt.NDArray[np.bool_]) -> Details:
+    def details(self, found: JointValues, damaged: Damaged) -> Details:
         """What a read says beside the numbers."""
         details = Details({name: found.texts(column) for name, column in self._texts}, {}, {}, {})
         for at, view in enumerate(self._views):
             details.status[view.name] = tuple([STATUS_NAMES[code] for code in found.status[:, at].tolist()])
             details.newest_us[view.name] = found.newest_us[:, at]
-            if damaged[:, at].any():
+            if damaged is not None and damaged[:, at].any():
                 details.damaged[view.name] = tuple(np.flatnonzero(damaged[:, at]).tolist())
         return details
 
