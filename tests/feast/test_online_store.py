@@ -148,7 +148,7 @@ def test_async_is_the_same(store: FeatureStore, client: redis.Redis) -> None:
     async def read_async() -> Any:
         rows = [{"customer_id": "c1"}, {"customer_id": "c2"}]
         response = await store.get_online_features_async(WINDOWED + PROFILE, rows)
-        await store._get_provider().online_store._client_async.aclose()
+        await store.close()
         return response
 
     assert unpack(asyncio.run(read_async())) == read(store, WINDOWED + PROFILE, "c1", "c2")

@@ -10,9 +10,10 @@ without it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,27 +22,33 @@ from feast.infra.online_stores.helpers import compute_versioned_name
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.utils import _get_entity_key_protos, _get_unique_entities
+from feast.utils import _get_entity_key_protos
 from pydantic import StrictStr
 
 from rapport.clock import WORLD_CLOCK_KEY, from_us
 from rapport.errors import StoreError
-from rapport.feast.answers import Answer, PlainQuery, Query, WindowedQuery
+from rapport.feast.answers import Answer, StoredView, ViewsQuery
 from rapport.feast.catalog import check_windowed
 from rapport.feast.declare import is_windowed, topic_of, view_of
-from rapport.feast.online_call import Command, Entities, OnlineCall
+from rapport.feast.online_call import OnlineCall, PreparedCall
+from rapport.online.asking import Asker, asker
+from rapport.online.asking_async import AsyncAsker, async_asker
 from rapport.online.clock import published_clock
 from rapport.online.connect import connect, connect_async, reachable
 from rapport.online.deletion import delete_customer, scan_keys
-from rapport.online.hashes import Reply
-from rapport.online.keys import TILES, field_of, time_field
+from rapport.online.keys import JOIN_KEY, TILES, KeyMaker, field_of, time_field
+from rapport.online.layouts import Layouts
+from rapport.online.questions import Hashes, Reply, Stored
 from rapport.online.rows import MISSING
+from rapport.online.views import WindowedView
 from rapport.settings import Settings, load_settings
-from rapport.windows import Plan, compile_view
+from rapport.windows import compile_view
 
 __all__ = ["RapportOnlineStore", "RapportOnlineStoreConfig"]
 
-_READING = "reading features"
+_CLOCK = Stored(WORLD_CLOCK_KEY.encode())
+_CALLS_KEPT = 256
+"""Different calls that stay prepared."""
 ReadRow = tuple[datetime | None, dict[str, Any] | None]
 WriteRows = list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]
 
@@ -63,7 +70,10 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         self._client: Any = None
         self._client_async: Any = None
         self._root: Path | None = None
-        self._plans: dict[str, tuple[datetime | None, Plan]] = {}
+        self._asker: Asker | None = None
+        self._async_asker: AsyncAsker | None = None
+        self._layouts: Layouts | None = None
+        self._calls: dict[tuple[Any, ...], PreparedCall] = {}
 
     def _read_features_per_fv(
         self,
@@ -76,9 +86,9 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         versions: bool,
     ) -> None:
         """What get_online_features calls: every view's fields, and the clock, in one round trip."""
-        call = self._call(config, grouped_refs, values, join_keys)
-        replies, now_us = self._fetch(config, call.commands)
-        call.respond(replies, now_us, response, full, versions)
+        call = self._call(config, grouped_refs, values, join_keys, full)
+        replies, now_us = self._read(config, *call.questions)
+        call.respond(replies, now_us, response, versions)
 
     async def _read_features_per_fv_async(
         self,
@@ -90,9 +100,12 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         full: bool,
         versions: bool,
     ) -> None:
-        call = self._call(config, grouped_refs, values, join_keys)
-        replies, now_us = await self._fetch_async(config, call.commands)
-        call.respond(replies, now_us, response, full, versions)
+        call = self._call(config, grouped_refs, values, join_keys, full)
+        replies, now_us = await self._read_async(config, *call.questions)
+        if call.have_changed(replies):
+            await asyncio.to_thread(call.respond, replies, now_us, response, versions)
+        else:
+            call.respond(replies, now_us, response, versions)
 
     def online_read(
         self,
@@ -102,10 +115,11 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         requested_features: list[str] | None = None,
     ) -> list[ReadRow]:
         """One view's values of some entities; (None, None) where nothing is known, null values where expired."""
-        query = self._query(config, table, requested_features)
+        view = self._view(config, table, requested_features)
+        query = ViewsQuery([view], self._known_layouts(config))
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
-        replies, now_us = self._fetch(config, [Command(key, query.fields) for key in keys])
-        return _read_rows(query.answer(replies, now_us))
+        replies, now_us = self._read(config, query.fields.of(keys))
+        return _read_rows(view.features, query.answers(replies, now_us)[0])
 
     async def online_read_async(
         self,
@@ -114,10 +128,12 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
     ) -> list[ReadRow]:
-        query = self._query(config, table, requested_features)
+        view = self._view(config, table, requested_features)
+        query = ViewsQuery([view], self._known_layouts(config))
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
-        replies, now_us = await self._fetch_async(config, [Command(key, query.fields) for key in keys])
-        return _read_rows(query.answer(replies, now_us))
+        replies, now_us = await self._read_async(config, query.fields.of(keys))
+        (answer,) = await asyncio.to_thread(query.answers, replies, now_us)
+        return _read_rows(view.features, answer)
 
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: WriteRows, progress: Callable[[int], Any] | None
@@ -183,55 +199,68 @@ class RapportOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         self._root = config.repo_path
         return delete_customer(self._get_client(config.online_store), config.project, customer_id)
 
-    def _call(self, config: RepoConfig, grouped_refs: Any, values: Any, join_keys: Any) -> OnlineCall:
-        call = OnlineCall()
-        for table, features in grouped_refs:
+    async def close(self) -> None:
+        """Close the connections of the asyncio client; what `await store.close()` of Feast calls."""
+        if self._async_asker is not None:
+            await self._async_asker.close()
+        if self._client_async is not None:
+            await self._client_async.aclose()
 
-            def entities(table: Any = table) -> Entities:
-                unique, indexes, output_len = _get_unique_entities(table, values, join_keys)
-                keys = self._generate_redis_keys_for_entities(config, _get_entity_key_protos(unique))
-                return Entities(keys, indexes, output_len)
+    def _call(self, config: RepoConfig, grouped_refs: Any, values: Any, join_keys: Any, full: bool) -> OnlineCall:
+        keys = KeyMaker(config.project)
 
-            about = (*table.join_keys, *sorted(table.projection.join_key_map.items()))
-            call.add(table, self._query(config, table, features), about, entities)
-        return call
+        def keys_of(entities: Sequence[Any]) -> list[bytes]:
+            if all(len(entity) == 1 and JOIN_KEY in entity for entity in entities):
+                ids = [entity[JOIN_KEY] for entity in entities]
+                if all(value.WhichOneof("val") == "string_val" for value in ids):
+                    return keys.keys([value.string_val for value in ids])
+            return list(self._generate_redis_keys_for_entities(config, _get_entity_key_protos(entities)))
 
-    def _query(self, config: RepoConfig, table: FeatureView, requested: list[str] | None) -> Query:
-        features = list(requested or [feature.name for feature in table.features])
+        return OnlineCall(self._prepared(config, grouped_refs, full), values, join_keys, keys_of)
+
+    def _prepared(self, config: RepoConfig, grouped_refs: Any, full: bool) -> PreparedCall:
+        # Feast hands out the same objects until the registry is read again; a prepared call keeps them alive.
+        about = (config.project, full, *((id(table), *features) for table, features in grouped_refs))
+        prepared = self._calls.get(about)
+        if prepared is None:
+            if len(self._calls) >= _CALLS_KEPT:
+                self._calls.clear()
+            tables = [(table, features, self._view(config, table, features)) for table, features in grouped_refs]
+            prepared = self._calls[about] = PreparedCall(tables, full_names=full, layouts=self._known_layouts(config))
+        return prepared
+
+    def _known_layouts(self, config: RepoConfig) -> Layouts:
+        if self._layouts is None:
+            self._root = config.repo_path
+            self._layouts = Layouts(self._get_client(config.online_store), config.project)
+        return self._layouts
+
+    def _view(self, config: RepoConfig, table: FeatureView, requested: list[str] | None) -> WindowedView | StoredView:
+        features = tuple(requested or [feature.name for feature in table.features])
         if is_windowed(table):
-            return WindowedQuery(self._plan(table), features)
-        return PlainQuery(_stored_name(table, config), features, table.ttl)
+            return WindowedView(compile_view(view_of(table)), features)
+        return StoredView(_stored_name(table, config), features, table.ttl or timedelta())
 
-    def _plan(self, table: FeatureView) -> Plan:
-        # The registry hands out new objects; planning one takes longer than reading it.
-        stamp, plan = self._plans.get(table.name, (None, None))
-        if plan is None or stamp is None or stamp != table.last_updated_timestamp:
-            plan = compile_view(view_of(table))
-            self._plans[table.name] = (table.last_updated_timestamp, plan)
-        return plan
-
-    def _fetch(self, config: RepoConfig, commands: Sequence[Command]) -> tuple[list[Reply], int]:
-        *replies, clock = self._pipeline(
-            config, [*(("HMGET", key, *fields) for key, fields in commands), ("GET", WORLD_CLOCK_KEY)]
-        )
+    def _read(self, config: RepoConfig, *questions: Hashes) -> tuple[list[Reply], int]:
+        self._root = config.repo_path
+        client = self._get_client(config.online_store)
+        if self._asker is None:
+            self._asker = asker(client)
+        *replies, clock = self._asker.ask(*questions, _CLOCK)
         return replies, published_clock(clock).now_us()
 
-    async def _fetch_async(self, config: RepoConfig, commands: Sequence[Command]) -> tuple[list[Reply], int]:
+    async def _read_async(self, config: RepoConfig, *questions: Hashes) -> tuple[list[Reply], int]:
         self._root = config.repo_path
         client = await self._get_client_async(config.online_store)
-        with reachable(_READING):
-            async with client.pipeline(transaction=False) as pipe:
-                for key, fields in commands:
-                    pipe.hmget(key, fields)
-                pipe.get(WORLD_CLOCK_KEY)
-                *replies, clock = await pipe.execute()
+        if self._async_asker is None:
+            self._async_asker = async_asker(client)
+        *replies, clock = await self._async_asker.ask(*questions, _CLOCK)
         return replies, published_clock(clock).now_us()
 
     def _pipeline(self, config: RepoConfig, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         self._root = config.repo_path
         client = self._get_client(config.online_store)
-        doing = _READING if commands[0][0] == "HMGET" else "deleting rows"
-        with reachable(doing), client.pipeline(transaction=False) as pipe:
+        with reachable("deleting rows"), client.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
             replies: list[Any] = pipe.execute()
@@ -273,12 +302,12 @@ def _refuse_windowed(table: FeatureView) -> None:
         )
 
 
-def _read_rows(answer: Answer) -> list[ReadRow]:
+def _read_rows(features: Sequence[str], answer: Answer) -> list[ReadRow]:
     rows: list[ReadRow] = []
     for at, (status, newest_us) in enumerate(zip(answer.status, answer.newest_us, strict=True)):
         if status == MISSING:
             rows.append((None, None))
         else:
-            values = dict(zip(answer.features, (column[at] for column in answer.values), strict=True))
+            values = dict(zip(features, (column[at] for column in answer.values), strict=True))
             rows.append((from_us(newest_us), values))
     return rows

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import redis
 import redis.asyncio
 
+from rapport.online.asking import asker
+from rapport.online.asking_async import async_asker
 from rapport.online.assembly import Assembly
-from rapport.online.hashes import Reply, read_hashes, read_hashes_async
 from rapport.online.keys import KeyMaker
 from rapport.online.plain import PlainView
+from rapport.online.questions import Hashes, HashFields, Reply
 from rapport.online.rows import FeatureRows
+from rapport.online.stored import KnownLayouts
 from rapport.online.views import WindowedView
 
 __all__ = ["OnlineReader"]
@@ -23,7 +27,8 @@ class OnlineReader:
     Args:
         project: the Feast project's name.
         views: the views to read and the features of each, in the order of the result.
-        client, async_client: `decode_responses` off; each is needed for its way of reading only.
+        client, async_client: where Redis is, `decode_responses` off; each is needed for its way of reading only.
+        layouts: finds the layouts of rows that were written under another declaration; None: such rows lack all.
         fingerprints: view to the fingerprint of its declaration, for those who check models against it.
     """
 
@@ -34,13 +39,16 @@ class OnlineReader:
         *,
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
+        layouts: KnownLayouts | None = None,
         fingerprints: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._async_client = async_client
+        self._asker = None if client is None else asker(client)
+        self._async_asker = None if async_client is None else async_asker(async_client)
         self._keys = KeyMaker(project)
-        self._assembly = Assembly(views)
-        self._fields = self._assembly.fields
+        self._assembly = Assembly(views, layouts)
+        self._fields = HashFields(self._assembly.fields)
         self.names = self._assembly.names
         self.kinds = self._assembly.kinds
         self.project = project
@@ -53,31 +61,36 @@ class OnlineReader:
         Raises:
             StoreUnavailable: Redis does not answer within the client's timeout.
         """
-        if self._client is None:
+        if self._asker is None:
             raise ValueError("this OnlineReader was made without a blocking client: give it one, or use read_async")
-        keys = self._keys.keys(customer_ids)
-        return self.decode(read_hashes(self._client, keys, self._fields, "reading features"), as_of_us)
+        return self.decode(self._asker.ask(self._question(customer_ids)), as_of_us)
 
     async def read_async(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows:
         """As `read`, without blocking the event loop while Redis answers."""
-        if self._async_client is None:
+        if self._async_asker is None:
             raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
-        keys = self._keys.keys(customer_ids)
-        replies = await read_hashes_async(self._async_client, keys, self._fields, "reading features")
+        replies = await self._async_asker.ask(self._question(customer_ids))
+        if self._assembly.have_changed(replies):
+            return await asyncio.to_thread(self.decode, replies, as_of_us)
         return self.decode(replies, as_of_us)
 
     def absent(self, count: int) -> FeatureRows:
         """Rows of which nothing is known: what a decision works with when the store does not answer."""
-        return self.decode([[None] * len(self._fields)] * count, 0)
+        return self.decode([[None] * len(self._assembly.fields)] * count, 0)
 
     def decode(self, replies: Sequence[Reply], as_of_us: int) -> FeatureRows:
         """The features in n replies, each the values of all fields of all views."""
         return self._assembly.rows(replies, as_of_us)
 
     def close(self) -> None:
-        if self._client is not None:
+        if self._asker is not None and self._client is not None:
+            self._asker.close()
             self._client.close()
 
     async def close_async(self) -> None:
-        if self._async_client is not None:
+        if self._async_asker is not None and self._async_client is not None:
+            await self._async_asker.close()
             await self._async_client.aclose()
+
+    def _question(self, customer_ids: Sequence[str]) -> Hashes:
+        return self._fields.of(self._keys.keys(customer_ids))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rapport.online.connect import connect, connect_async
+from rapport.online.layouts import Layouts
 from rapport.online.reader import OnlineReader
 from rapport.settings import Settings
 
@@ -21,10 +22,12 @@ def reader_for(settings: Settings, service_name: str) -> OnlineReader:
 
     store = open_store(settings)
     projections = service_projections(store, service_name)
+    client = connect(settings)
     return OnlineReader(
         store.project,
         views_of_service(projections),
-        client=connect(settings),
+        client=client,
         async_client=connect_async(settings),
+        layouts=Layouts(client, store.project),
         fingerprints=fingerprints_of(view for view, _ in projections),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from feast import Entity, FeatureStore, Field, FileSource, KafkaSource, RepoConfig, StreamFeatureView, ValueType
@@ -13,6 +14,7 @@ from feast.data_format import JsonFormat
 from feast.types import Bool, Decimal, Float64, Int64, String
 
 from rapport.windows import Kind, View, compile_view
+from rapport.windows.view import MAX_SCALE
 
 __all__ = ["customer", "feast_view", "make_store", "source_of"]
 
@@ -53,15 +55,14 @@ def customer() -> Entity:
     return Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
 
 
-def source_of(topic: str, kinds: Mapping[str, Kind], scales: Mapping[str, int] | None = None) -> KafkaSource:
-    """A stream of events with any columns; `scales` has the places of the decimal ones."""
-    types = {**_DDL, Kind.DECIMAL: "decimal(18,{})"}
-    columns = [f"{name} {types[kind].format((scales or {}).get(name, 0))}" for name, kind in kinds.items()]
+def source_of(topic: str, kinds: Mapping[str, Kind], scales: Mapping[str, int] = MappingProxyType({})) -> KafkaSource:
+    """A stream of events with any columns; `scales` has the decimal places of the decimal ones."""
+    types = {name: _DDL.get(kind) or f"decimal({MAX_SCALE},{scales[name]})" for name, kind in kinds.items()}
     return KafkaSource(
         name=topic,
         topic=topic,
         kafka_bootstrap_servers="",
-        message_format=JsonFormat(schema_json=", ".join(columns)),
+        message_format=JsonFormat(schema_json=", ".join(f"{name} {type_name}" for name, type_name in types.items())),
         timestamp_field="event_time",
         batch_source=FileSource(name=f"{topic}_archive", path=f"archive/{topic}", timestamp_field="event_time"),
     )

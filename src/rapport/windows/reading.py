@@ -75,21 +75,21 @@ def _read_series(entry, since, features, src, cursor, as_of, tile, row, outputs)
 
 
 @jit
-def _read_row(series, features, src, start, end, as_of, tile, row, outputs, cursor):
-    """Store all features of one row; False when its bytes are damaged."""
-    place = body_of(src, start, end, len(series))
+def read_row(series, first, n_series, features, src, start, end, as_of, tile, row, outputs, cursor):
+    """Store all features of one row, whose series begin at `first`; False when its bytes are damaged."""
+    place = body_of(src, start, end, n_series)
     if place < 0:
         return False
-    gaps, next_gap = first_gap(src, start, end, len(series))
+    gaps, next_gap = first_gap(src, start, end, n_series)
     gap_series, since = np.int64(-1), NO_GAP
-    for s in range(len(series)):
+    for s in range(n_series):
         if gaps > 0 and gap_series < s:
             gap_series, since, _hi, _lo, next_gap = read_gap(src, next_gap)
             gaps -= 1
-        place = open_series(src, place, end, series[s, 2], cursor)
+        place = open_series(src, place, end, series[first + s, 2], cursor)
         known_since = since if gap_series == s else NO_GAP
         if place < 0 or not _read_series(
-            series_at(series, s), known_since, features, src, cursor, as_of, tile, row, outputs
+            series_at(series, first + s), known_since, features, src, cursor, as_of, tile, row, outputs
         ):
             return False
     return place == end
@@ -109,6 +109,6 @@ def _read_rows(series, features, src, starts, as_of, ttl, tile, outputs, cursor)
             outputs.status[row] = EXPIRED
             continue
         outputs.status[row] = PRESENT
-        if not _read_row(series, features, src, start, end, as_of[row], tile, row, outputs, cursor):
+        if not read_row(series, 0, len(series), features, src, start, end, as_of[row], tile, row, outputs, cursor):
             return row
     return -1
