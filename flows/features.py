@@ -152,7 +152,12 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     # Topics without a view are read too: their positions let the bus forget what everybody has seen.
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
     feed = Feed(
-        bus, topics, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, max_records=_MAX_RECORDS
+        bus,
+        topics,
+        lambda topic, part: bus.position(GROUP, topic, part),
+        runtime.stop,
+        share=runtime.share,
+        max_records=_MAX_RECORDS,
     )
     updater = Updater(connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S), declared)
     checked = op.input("features_checked", flow, BusSource(feed, drain=drain))

@@ -31,6 +31,7 @@ _CHUNK = 4 * 5_000
 """Values of one call: 5,000 records."""
 _COUNT_STEP = 5_000
 _NO_LIMIT = 1 << 53
+_TRIM_STEP = 2_000
 
 
 class RedisStreamsBus:
@@ -88,6 +89,9 @@ class RedisStreamsBus:
     def reader(self, topic: str, partition: int, after: Position = START) -> RedisReader:
         return RedisReader(self, self._shared, topic, partition, after)
 
+    def wait(self, seconds: float) -> None:
+        self._shared.wait(seconds)
+
     def position(self, group: str, topic: str, partition: int) -> Position:
         with self._reached():
             stored = self._redis.hget(_POSITIONS, _field(group, topic, partition))
@@ -127,22 +131,34 @@ class RedisStreamsBus:
 
     def trim(self, topic: str, partition: int, before: Position) -> int:
         with self._reached():
-            return int(self._redis.xtrim(self.stream(topic, partition), minid=to_id(before), approximate=False))
+            # In steps: Redis answers nobody else while it frees, and tens of thousands of records take tens of ms.
+            dropped, stream, end = 0, self.stream(topic, partition), to_id(before)
+            while step := int(self._redis.xtrim(stream, minid=end, approximate=True, limit=_TRIM_STEP)):
+                dropped += step
+            return dropped + int(self._redis.xtrim(stream, minid=end, approximate=False))
 
-    def read(self, wanted: set[tuple[str, str]], max_records: int) -> dict[tuple[str, str], list[Entry]]:
+    def read(
+        self, wanted: set[tuple[str, str]], max_records: int, *, block_s: float = 0.0
+    ) -> dict[tuple[str, str], list[Entry]]:
         """What comes after each (stream, id); at most `max_records` of each. For the readers of this bus.
+
+        Args:
+            block_s: how long to wait when there is nothing; then each stream may be named once only.
 
         Raises:
             BusUnavailable
         """
         found: dict[tuple[str, str], list[Entry]] = {}
         left = sorted(wanted)
+        block = ("BLOCK", max(1, int(block_s * 1_000))) if block_s else ()
         while left:
             # A stream is named once per call, for the answer tells streams apart by name only.
             now = dict(left)
             left = [pair for pair in left if now[pair[0]] != pair[1]]
             with self._reached():
-                answer: Any = self._redis.execute_command("XREAD", "COUNT", max_records, "STREAMS", *now, *now.values())
+                answer: Any = self._redis.execute_command(
+                    "XREAD", "COUNT", max_records, *block, "STREAMS", *now, *now.values()
+                )
             for name, entries in answer or ():
                 stream = name.decode()
                 found[stream, now[stream]] = entries
