@@ -66,9 +66,7 @@ class BusSource(DynamicSource[Item]):  # type: ignore[misc]
 
 
 class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
-    def __init__(
-        self, feed: Feed, places: list[tuple[str, int]], tick_s: float, drain: bool, pause_s: float
-    ) -> None:
+    def __init__(self, feed: Feed, places: list[tuple[str, int]], tick_s: float, drain: bool, pause_s: float) -> None:
         self._feed = feed
         self._places = places
         self._tick_s = tick_s

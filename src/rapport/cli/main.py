@@ -51,6 +51,7 @@ for _command in (
     processes.up,
     processes.down,
     processes.status,
+    processes.partitions,
     data.replay,
     simulation.simulate,
     letters.deadletters,
