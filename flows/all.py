@@ -8,7 +8,8 @@ from __future__ import annotations
 from bytewax.dataflow import Dataflow
 
 from flows.archive import archive
-from flows.features import Declared, features, load_declared
+from flows.declared import Declared
+from flows.features import features, load_declared
 from flows.ingest import ingest
 from flows.runtime import Runtime, open_runtime
 

@@ -17,12 +17,13 @@ import pyarrow as pa
 from bytewax.dataflow import Dataflow
 
 from flows.archive_rows import archive_topic, to_table
+from flows.beginning import archive_writer
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.check import CHECKED_SUFFIX
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import Trimmer
-from rapport.archive.schema import DECISIONS
+from rapport.archive.schema import DECISIONS, with_source
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped
 from rapport.dead_letters import letter_message
@@ -123,13 +124,16 @@ class Archiver:
         topic, partition = place
         values = [value for polled in held.batches for value in polled.batch.values]
         table, refused = to_table(topic, values)
+        if topic != DECISIONS:
+            places = [position for polled in held.batches for position in polled.batch.positions]
+            table = with_source(table, partition, [place for i, place in enumerate(places) if i not in refused])
         if refused:
             letters = _letters(held, refused)
             self._patience.call(lambda: self._feed.bus.publish(letters))
         return self._store.append(
             archive_topic(topic),
             table,
-            writer=_writer(partition),
+            writer=archive_writer(partition),
             position=held.batches[-1].batch.positions[-1],
             after=held.batches[0].after,
         )
@@ -138,7 +142,7 @@ class Archiver:
         """Move the group's positions on the bus to those of the archive; what fails is told with the next tick."""
         try:
             for place in sorted(self._untold):
-                reached = self._store.position(archive_topic(place[0]), _writer(place[1]))
+                reached = self._store.position(archive_topic(place[0]), archive_writer(place[1]))
                 known = self._feed.bus.position(GROUP, *place)
                 if reached > known:
                     self._feed.bus.commit(GROUP, *place, expected=known, position=reached)
@@ -158,7 +162,11 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     """
     store, bus = runtime.archive, runtime.bus
     topics = (*CHECKED_TOPICS, DECISIONS)
-    feed = Feed(bus, topics, lambda topic, part: store.position(archive_topic(topic), _writer(part)), runtime.stop)
+
+    def start(topic: str, partition: int) -> Position:
+        return store.position(archive_topic(topic), archive_writer(partition))
+
+    feed = Feed(bus, topics, start, runtime.stop)
     groups = {DECISIONS: (GROUP,), **dict.fromkeys(CHECKED_TOPICS, (GROUP, "features"))}
     every_s = runtime.settings.archive_every_s
     patience = Patience(runtime.stop)
@@ -190,7 +198,3 @@ def _letters(held: _Held, refused: dict[int, EventError]) -> list[Message]:
         letters += [letter_message(polled.batch, i - first, refused[i]) for i in inside]
         first += len(polled.batch)
     return letters
-
-
-def _writer(partition: int) -> str:
-    return f"bus-{partition}"

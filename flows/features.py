@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import bytewax.operators as op
 import redis
 from bytewax.dataflow import Dataflow
 
+from flows.beginning import Beginning
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.check import CHECKED_SUFFIX
+from flows.declared import Declared
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, open_runtime
 from rapport.bus.protocol import Position, RecordBatch
@@ -28,11 +28,10 @@ from rapport.events.codec import decode_rows, events_of
 from rapport.events.columns import BASE
 from rapport.events.derive import Row
 from rapport.events.schema import TOPICS
-from rapport.online import WRITE_TIMEOUT_S, ApplyReport, OnlineWriter, connect, warm_up
+from rapport.online import WRITE_TIMEOUT_S, ApplyReport, Keeping, Layouts, OnlineWriter, connect, warm_up
 from rapport.settings import Settings
-from rapport.windows import Plan
 
-__all__ = ["GROUP", "Declared", "Updater", "features", "flow", "load_declared"]
+__all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
 
 GROUP = "features"
 """The group of consumers whose positions say which checked events are in the online store."""
@@ -41,14 +40,6 @@ _CUSTOMER = list(BASE).index("customer_id")
 _MAX_RECORDS = 4_000
 _log = logging.getLogger(__name__)
 Step: TypeAlias = Polled | Tick
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What the Feast registry declares: the project's name, and the plans of windowed views by topic."""
-
-    project: str
-    plans: Mapping[str, Sequence[Plan]]
 
 
 class Updater:
@@ -61,8 +52,11 @@ class Updater:
 
     def __init__(self, client: redis.Redis, declared: Declared) -> None:
         self._plans = declared.plans
+        layouts = Layouts(client, declared.project, declared.all_plans())
+        keeping = Keeping(client, declared.project)
         self._writers = {
-            topic: OnlineWriter(client, declared.project, plans) for topic, plans in declared.plans.items()
+            topic: OnlineWriter(client, declared.project, plans, layouts=layouts, keeping=keeping)
+            for topic, plans in declared.plans.items()
         }
 
     def apply(self, batch: RecordBatch) -> ApplyReport:
@@ -151,15 +145,10 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     bus, patience = runtime.bus, Patience(runtime.stop)
     # Topics without a view are read too: their positions let the bus forget what everybody has seen.
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
-    feed = Feed(
-        bus,
-        topics,
-        lambda topic, part: bus.position(GROUP, topic, part),
-        runtime.stop,
-        share=runtime.share,
-        max_records=_MAX_RECORDS,
-    )
-    updater = Updater(connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S), declared)
+    client = connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S)
+    beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
+    feed = Feed(bus, topics, beginning.start, runtime.stop, share=runtime.share, max_records=_MAX_RECORDS)
+    updater = Updater(client, declared)
     checked = op.input("features_checked", flow, BusSource(feed, drain=drain))
     # Polled | Tick
     applied = op.filter_map("features_apply", checked, Applier(feed, patience, updater).step)

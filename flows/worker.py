@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bytewax.dataflow import Dataflow
 
-from flows.features import Declared, features, load_declared
+from flows.declared import Declared
+from flows.features import features, load_declared
 from flows.ingest import ingest
 from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from rapport.bus.share import Share

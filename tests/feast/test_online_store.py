@@ -188,7 +188,7 @@ def test_a_changed_view_is_planned_anew(store: FeatureStore, client: redis.Redis
     changed = View("orders", KINDS, (Aggregation("items", "count_distinct", "item", None, None),))
     entity, source = customer(), source_of("orders", KINDS)
     store.apply([entity, source, feast_view(changed, source, entity)])
-    assert read(store, ["orders:items"], "c1")[1]["items"] == ["NOT_FOUND"]
+    assert read(store, ["orders:items"], "c1")[1]["items"] == ["NULL_VALUE"]
 
 
 def windowed(**changes: Any) -> StreamFeatureView:

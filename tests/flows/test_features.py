@@ -25,7 +25,8 @@ from feature_repo import sources, views
 from feature_repo.entities import customer
 from flows.all import all_branches
 from flows.archive import archive
-from flows.features import GROUP, Declared, Updater, features, load_declared
+from flows.declared import Declared
+from flows.features import GROUP, Updater, features, load_declared
 from flows.ingest import ingest
 from flows.runtime import Runtime
 from rapport.bus import Bus, Message
@@ -35,6 +36,7 @@ from rapport.errors import DeclarationError
 from rapport.events.codec import encode_row
 from rapport.events.columns import BASE, COLUMNS
 from rapport.feast.declare import schema_of
+from rapport.online import Keeping, Kept, connect
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -59,6 +61,10 @@ def store(tmp_path: Path, redis_url: str) -> FeatureStore:
     with redis.Redis.from_url(redis_url) as client:
         client.set(WORLD_CLOCK_KEY, msgspec.json.encode(WorldClock(0, int(NOW.timestamp()) * 1_000_000, 0.0)))
     return store
+
+
+def kept_views(runtime: Runtime) -> dict[str, Kept]:
+    return Keeping(connect(runtime.settings), "rapport").all()
 
 
 def order(number: int, who: str, ago: timedelta = timedelta(), amount: str = "2.50") -> Message:
@@ -167,7 +173,11 @@ def test_a_users_own_view_works_after_apply_and_restart(store: FeatureStore, run
     store.apply([mine])
     runtime.bus.publish([order(6, "anna", amount="7")])
     run(runtime, load_declared(runtime.settings), "ingest", "features")
-    assert read(store, "anna", features=["mine:biggest", "rfm:frequency"]) == [(7_000_000, 6)]
+    # What was before the view began is not known of her, so neither is a maximum of all time.
+    assert read(store, "anna", features=["mine:biggest", "rfm:frequency"]) == [(None, 6)]
+    (gap,) = {kept.gap(0) for name, kept in kept_views(runtime).items() if name == "mine"}
+    assert gap is not None
+    assert kept_views(runtime)["rfm"].complete
 
 
 def test_a_record_that_is_no_row_is_left_out(store: FeatureStore, runtime: Runtime) -> None:

@@ -11,7 +11,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
 
 from flows.archive import archive
-from flows.features import Declared, features
+from flows.declared import Declared
+from flows.features import features
 from flows.ingest import ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock

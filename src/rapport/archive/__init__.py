@@ -1,7 +1,29 @@
 """The event archive: every checked event and every decision, for history, training and deletion."""
 
-from rapport.archive.schema import DECISIONS, TIMESTAMP, TOPICS, arrow_schema, from_rows, stored_name
+from rapport.archive.schema import (
+    DECISIONS,
+    SOURCE,
+    TIMESTAMP,
+    TOPICS,
+    arrow_schema,
+    from_rows,
+    stored_name,
+    stored_schema,
+    with_source,
+)
 from rapport.archive.store import Archive
 from rapport.archive.table import Snapshot
 
-__all__ = ["DECISIONS", "TIMESTAMP", "TOPICS", "Archive", "Snapshot", "arrow_schema", "from_rows", "stored_name"]
+__all__ = [
+    "DECISIONS",
+    "SOURCE",
+    "TIMESTAMP",
+    "TOPICS",
+    "Archive",
+    "Snapshot",
+    "arrow_schema",
+    "from_rows",
+    "stored_name",
+    "stored_schema",
+    "with_source",
+]

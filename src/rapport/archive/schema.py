@@ -1,7 +1,8 @@
 """What each topic's table holds: closed Arrow schemas, and the conversion of checked rows to them.
 
 The columns are BASE and the topic's own of rapport.events.columns; `x_time_us` integers are stored as the UTC
-timestamps `x_time`. `decisions` holds decision records as JSON text beside their keys.
+timestamps `x_time`. `decisions` holds decision records as JSON text beside their keys. A topic of events is stored with
+SOURCE beside its columns: where on the bus each event came from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ from rapport.errors import ArchiveError
 from rapport.events.columns import BASE, COLUMNS
 from rapport.windows.view import Kind
 
-__all__ = ["DECISIONS", "TIMESTAMP", "TOPICS", "arrow_schema", "conform", "from_rows", "stored_name"]
+__all__ = [
+    "DECISIONS",
+    "SOURCE",
+    "TIMESTAMP",
+    "TOPICS",
+    "arrow_schema",
+    "conform",
+    "from_rows",
+    "stored_name",
+    "stored_schema",
+    "with_source",
+]
 
 DECISIONS = "decisions"
 """The topic of decision records."""
@@ -23,6 +35,9 @@ TOPICS: tuple[str, ...] = (*COLUMNS, DECISIONS)
 """The topics that have a table."""
 TIMESTAMP = pa.timestamp("us", "UTC")
 """How every time is stored: microseconds, UTC."""
+
+SOURCE = ("source_partition", "source_hi", "source_lo")
+"""An event's place on the bus, int64: its partition and position there. Null: archived by a version without it."""
 
 _TYPES = {Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.STRING: pa.string(), Kind.BOOL: pa.bool_()}
 _TIME_SUFFIX = "_time_us"
@@ -56,6 +71,22 @@ def arrow_schema(topic: str) -> pa.Schema:
     return pa.schema([_field(name, kind) for name, kind in columns.items()])
 
 
+def stored_schema(topic: str) -> pa.Schema:
+    """The columns of a topic's table as it is stored: those of arrow_schema, and for events SOURCE."""
+    schema = arrow_schema(topic)
+    if topic == DECISIONS:
+        return schema
+    return pa.schema([*schema, *(pa.field(name, pa.int64()) for name in SOURCE)])
+
+
+def with_source(table: pa.Table, partition: int, positions: Sequence[tuple[int, int]]) -> pa.Table:
+    """The rows with SOURCE: their partition, and each row's position (hi, lo) in it."""
+    hi, lo = zip(*positions, strict=True) if positions else ((), ())
+    for name, values in zip(SOURCE, ([partition] * len(positions), hi, lo), strict=True):
+        table = table.append_column(name, pa.array(values, pa.int64()))
+    return table
+
+
 def from_rows(topic: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
     """A topic's table from checked rows: sequences of values in the order BASE, then COLUMNS[topic]; times are
     integer microseconds, UTC.
@@ -73,12 +104,15 @@ def from_rows(topic: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
 
 
 def conform(topic: str, table: pa.Table) -> pa.Table:
-    """The table with exactly the topic's columns, order and types.
+    """The table with exactly the stored columns, order and types; SOURCE is null where it is not given.
 
     Raises:
         ArchiveError: a column is missing, unknown, of a type that does not fit, or null where a value is required.
     """
-    schema = arrow_schema(topic)
+    schema = stored_schema(topic)
+    for name in SOURCE:
+        if name in schema.names and name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), pa.int64()))
     missing = [name for name in schema.names if name not in table.column_names]
     unknown = [name for name in table.column_names if name not in schema.names]
     if missing or unknown or table.num_columns != len(schema):

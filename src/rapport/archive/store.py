@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from rapport.archive.files import delete_rows
 from rapport.archive.locks import exclusive
-from rapport.archive.schema import TIMESTAMP, TOPICS, arrow_schema, conform
+from rapport.archive.schema import SOURCE, TIMESTAMP, TOPICS, arrow_schema, conform, stored_schema
 from rapport.archive.sql import relation
 from rapport.archive.table import Snapshot, TopicTable
 from rapport.bus.protocol import START, Position
@@ -48,7 +48,8 @@ class Archive:
 
         Args:
             topic: one of rapport.archive.TOPICS.
-            table: rows with the columns of arrow_schema(topic), in any order. No rows: only the position moves.
+            table: rows with the columns of arrow_schema(topic), in any order, and SOURCE if it is known (with_source).
+                No rows: only the position moves.
             writer: who appends; each has its own position (one per partition of the topic).
             position: the place in the writer's source that these rows reach.
             after: where the writer must be for the rows to be appended: two processes that write as one writer, in
@@ -90,7 +91,7 @@ class Archive:
             ArchiveError: an unknown topic or column.
         """
         wanted = list(columns) if columns is not None else arrow_schema(topic).names
-        schema = arrow_schema(topic)
+        schema = stored_schema(topic)
         unknown = [name for name in wanted if name not in schema.names]
         if unknown:
             raise ArchiveError(f"topic {topic!r} has no columns {unknown}; it has {', '.join(schema.names)}")
@@ -107,6 +108,22 @@ class Archive:
         """
         with self.snapshot(topic) as snapshot:
             return relation(snapshot, arrow_schema(topic))
+
+    def has_events(self, topic: str, partition: int, until: Position) -> bool:
+        """Whether a topic has events of a partition of the bus up to a position, or ones of which that is not known.
+
+        Raises:
+            ArchiveError: an unknown topic.
+        """
+        import pyarrow.dataset as ds  # imports pandas, which a writer has no use for
+
+        which, hi, lo = (pc.field(name) for name in SOURCE)
+        early = (hi < until.hi) | ((hi == until.hi) & (lo <= until.lo))
+        with self.snapshot(topic) as snapshot:
+            if not snapshot.files:
+                return False
+            files = ds.dataset([str(path) for path in snapshot.files], schema=stored_schema(topic), format="parquet")
+            return bool(files.head(1, columns=[], filter=which.is_null() | ((which == partition) & early)).num_rows)
 
     def delete_customer(self, customer_id: str) -> int:
         """Remove a customer's rows from every topic and every pushed file, so that no file holds them any more;
@@ -128,7 +145,7 @@ class Archive:
         return self.folder / ".locks"
 
     def _table(self, topic: str) -> TopicTable:
-        return TopicTable(self.folder / topic, self.locks, arrow_schema(topic))
+        return TopicTable(self.folder / topic, self.locks, stored_schema(topic))
 
 
 def _between(since_us: int | None, until_us: int | None) -> pc.Expression | None:

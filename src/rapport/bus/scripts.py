@@ -43,7 +43,7 @@ append(streams, 2)
 return {'ok'}
 """
 )
-"""KEYS: number of partitions, streams. ARGV: that number, the records. Answers {'ok'}, {'partitions', the stored number}
+"""KEYS: number of partitions, streams. ARGV: that number, the records. Answers {'ok'}, {'partitions', the stored one}
 or {'full', index of the stream from 0, its length}."""
 
 COMMIT = (

@@ -2,6 +2,8 @@
 
 from rapport.online.connect import WRITE_TIMEOUT_S, connect, connect_async
 from rapport.online.deletion import delete_customer
+from rapport.online.keeping import Keeping, Kept
+from rapport.online.layouts import Layouts
 from rapport.online.plain import PlainView
 from rapport.online.reader import OnlineReader
 from rapport.online.rows import EXPIRED, MISSING, PRESENT, FeatureRows, FeatureValue
@@ -18,6 +20,9 @@ __all__ = [
     "ApplyReport",
     "FeatureRows",
     "FeatureValue",
+    "Keeping",
+    "Kept",
+    "Layouts",
     "OnlineReader",
     "OnlineWriter",
     "PlainView",

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from rapport.errors import RowCorrupt
 from rapport.online.batch import Batch
 from rapport.online.marks import MARK_BYTES, Marks, decode_marks, encode_marks
-from rapport.online.stored import usable
-from rapport.windows import Plan, update
+from rapport.online.stored import KnownLayouts, bring_up
+from rapport.windows import Gap, Plan, update
 
 __all__ = ["Outcome", "advance"]
 
@@ -33,18 +33,25 @@ class Outcome:
     damaged: list[int]
 
 
-def advance(plan: Plan, stored: Sequence[bytes | None], batch: Batch) -> Outcome:
+def advance(
+    plan: Plan,
+    stored: Sequence[bytes | None],
+    batch: Batch,
+    layouts: KnownLayouts | None = None,
+    begun: Gap | None = None,
+) -> Outcome:
     """Add the batch's events to the k stored values, but those at or before a value's mark.
 
-    A row of another layout (the declaration has changed) counts as absent, and so does its mark.
+    Args:
+        layouts: finds the layouts of rows that were written under another declaration.
+        begun: what the row of a customer lacks of whom nothing is stored.
     """
-    values = [usable(plan, value) for value in stored]
-    fresh = _is_after(batch, decode_marks(values))
-    damaged: list[int] = []
+    values, damaged = bring_up(plan, stored, layouts)
+    fresh = _is_after(batch, decode_marks(values)) & ~np.isin(batch.row_of_event, damaged)
     while True:
         part, numbers = (batch, list(range(batch.rows))) if fresh.all() else batch.part(fresh)
         try:
-            new = _update(plan, [values[at] for at in numbers], part)
+            new = _update(plan, [values[at] for at in numbers], part, begun)
             break
         except RowCorrupt as error:
             if not error.rows:
@@ -59,12 +66,11 @@ def advance(plan: Plan, stored: Sequence[bytes | None], batch: Batch) -> Outcome
     return Outcome(dict(zip(numbers, new, strict=True)), applied, replayed, damaged)
 
 
-def _update(plan: Plan, values: Sequence[bytes | None], batch: Batch) -> list[bytes]:
+def _update(plan: Plan, values: Sequence[bytes | None], batch: Batch, begun: Gap | None) -> list[bytes]:
     if not batch.rows:
         return []
-    rows = update(
-        plan, [None if value is None else value[MARK_BYTES:] for value in values], batch.row_of_event, batch.events
-    )
+    bare = [None if value is None else value[MARK_BYTES:] for value in values]
+    rows = update(plan, bare, batch.row_of_event, batch.events, begun=begun)
     last = np.zeros(batch.rows, np.int64)
     np.maximum.at(last, batch.row_of_event, np.arange(len(batch.row_of_event)))
     marks = encode_marks(batch.partition, batch.hi[last], batch.lo[last])

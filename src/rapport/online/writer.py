@@ -18,7 +18,9 @@ from rapport.online.advance import Outcome, advance
 from rapport.online.batch import Batch, batch_of
 from rapport.online.cache import RowCache
 from rapport.online.fence import RowStore, Values
-from rapport.windows import Events, Plan
+from rapport.online.keeping import Keeping
+from rapport.online.layouts import Layouts
+from rapport.windows import Events, Gap, Plan
 
 __all__ = ["ApplyReport", "OnlineWriter"]
 
@@ -55,14 +57,27 @@ class OnlineWriter:
         project: the Feast project's name.
         views: the plans of the views; at least one.
         cache_rows: customers whose rows are kept in memory. 0: none.
+        layouts: finds the layouts of rows that were written under another declaration; None: none are.
+        keeping: says what rows lack that are begun now; None: nothing.
     """
 
-    def __init__(self, client: redis.Redis, project: str, views: Sequence[Plan], *, cache_rows: int = 20_000) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        project: str,
+        views: Sequence[Plan],
+        *,
+        cache_rows: int = 20_000,
+        layouts: Layouts | None = None,
+        keeping: Keeping | None = None,
+    ) -> None:
         if not views:
             raise ValueError("an OnlineWriter without views has nothing to write: give at least one plan")
         self._plans = tuple(views)
         self._store = RowStore(client, project, [plan.view.name for plan in views])
         self._cache: RowCache[Values] = RowCache(cache_rows)
+        self._layouts = layouts
+        self._keeping = keeping
 
     def apply(
         self, customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events
@@ -99,12 +114,18 @@ class OnlineWriter:
         if not ids:
             return []
         loaded = self._load(ids)
-        outcomes = [advance(plan, [values[v] for values in loaded], batch) for v, plan in enumerate(self._plans)]
+        outcomes = [
+            advance(plan, [values[v] for values in loaded], batch, self._layouts, self._begun(plan, batch.partition))
+            for v, plan in enumerate(self._plans)
+        ]
         touched = sorted(set().union(*(outcome.values for outcome in outcomes)))
         refused = self._write(ids, loaded, outcomes, touched)
         self._count(report, ids, outcomes, refused)
         report.rows += len(touched) - len(refused)
         return refused
+
+    def _begun(self, plan: Plan, partition: int) -> Gap | None:
+        return None if self._keeping is None else self._keeping.gap(plan.view.name, partition)
 
     def _load(self, ids: Sequence[str]) -> list[Values]:
         cached = {customer_id: values for customer_id in ids if (values := self._cache.get(customer_id)) is not None}

@@ -68,7 +68,7 @@ def cut_segment(tile, start):
 
 
 @jit
-def _put_integer(outputs, row, at, value):
+def put_integer(outputs, row, at, value):
     outputs.integers[row, at] = value
     outputs.floats[row, at] = value
 
@@ -80,7 +80,7 @@ def _put_value(tile, kind, outputs, row, at, value, length):
     elif kind == FLOAT:
         outputs.floats[row, at] = float_of_bits(exact.float_bits(value))
     else:
-        _put_integer(outputs, row, at, value)
+        put_integer(outputs, row, at, value)
 
 
 @jit
@@ -90,14 +90,14 @@ def emit(tile, kind, features, feature, as_of, row, outputs):
     state = tile.state
     count = state[COUNT]
     if function == _COUNT:
-        _put_integer(outputs, row, at, count)
+        put_integer(outputs, row, at, count)
     elif function == _COUNT_DISTINCT:
-        _put_integer(outputs, row, at, _distinct(tile))
+        put_integer(outputs, row, at, _distinct(tile))
     elif function == _SUM:
         if kind == FLOAT:
             outputs.floats[row, at] = exact.rounded_mean(tile.sums, tile.sum_range, tile.temp, kind, 1)
         else:
-            _put_integer(outputs, row, at, exact.integer_sum(tile.sums, tile.sum_range, tile.temp))
+            put_integer(outputs, row, at, exact.integer_sum(tile.sums, tile.sum_range, tile.temp))
     elif count == 0 or (function == _STD and count < 2):
         return
     elif function == _MEAN:

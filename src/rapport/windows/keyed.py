@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,17 @@ from rapport.windows.view import Kind
 
 __all__: list[str] = []
 
-Keyed = namedtuple("Keyed", ["times", "keys", "lengths", "valid"])
-"""n events: times int64[n]; keys, string lengths (int64) and validity (bool), [plan columns, n] each."""
+Keyed = namedtuple("Keyed", ["times", "keys", "lengths", "valid", "hidden"])
+"""n events: times int64[n]; keys, string lengths (int64) and validity (bool), [plan columns, n] each; hidden, bool
+[series or 0, n], which events a series does not take."""
+
+Hidden: TypeAlias = npt.NDArray[np.bool_]
+_NOTHING = np.zeros((0, 0), np.bool_)
 
 
-def keyed(plan: Plan, events: Events, src: npt.NDArray[np.uint8]) -> tuple[Keyed, npt.NDArray[np.uint8]]:
+def keyed(
+    plan: Plan, events: Events, src: npt.NDArray[np.uint8], hidden: Hidden = _NOTHING
+) -> tuple[Keyed, npt.NDArray[np.uint8]]:
     """The plan's columns of the events, and `src` with their strings appended; a string's key is its place there."""
     shape = (len(plan.columns), len(events))
     keys, lengths, valid = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
@@ -38,7 +45,7 @@ def keyed(plan: Plan, events: Events, src: npt.NDArray[np.uint8]) -> tuple[Keyed
             keys[i] = _keys(column)
     if texts:
         src = np.concatenate([src[: len(src) - PADDING], *texts, np.zeros(PADDING, np.uint8)])
-    return Keyed(events.event_time_us, keys, lengths, valid), src
+    return Keyed(events.event_time_us, keys, lengths, valid, hidden), src
 
 
 def _keys(column: Column) -> npt.NDArray[np.int64]:
@@ -52,6 +59,14 @@ def _keys(column: Column) -> npt.NDArray[np.int64]:
 def seen(events, column, event):
     """Whether a column's aggregations see an event; column -1 is the event itself."""
     return column < 0 or events.valid[column, event]
+
+
+@jit
+def taken(events, entry, event):
+    """Whether a series takes an event: it sees it, and it is not hidden from it."""
+    if len(events.hidden) > 0 and events.hidden[entry[7], event]:
+        return False
+    return seen(events, entry[0], event)
 
 
 @jit

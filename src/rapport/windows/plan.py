@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rapport.windows.view import Aggregation, Kind, View, result_kind
 
-__all__ = ["Plan", "compile_view"]
+__all__ = ["Layout", "Plan", "SeriesLayout", "compile_view"]
 
 SUM, SQUARE, MIN, MAX, FIRST, LAST, LAST_TIME, DISTINCT = (1 << bit for bit in range(8))
 """Parts of a tile beside its count, in the order in which a tile stores them."""
@@ -37,6 +38,28 @@ FEATURE_FIELDS = ("function", "window", "output")
 _FORMAT = 1
 
 
+class SeriesLayout(NamedTuple):
+    """What a row keeps of one column at one slide; times in microseconds, 0 without a window."""
+
+    column: str
+    kind: int
+    slide_us: int
+    reach_us: int
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a row keeps: its series, in the row's order. Enough to read the tiles of a view that is declared no more."""
+
+    series: tuple[SeriesLayout, ...]
+
+    @property
+    def digest(self) -> bytes:
+        """The 4 bytes of a row's header that name it."""
+        return _hash([tuple(map(str, entry)) for entry in self.series])
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a view's rows are kept and read.
@@ -46,7 +69,8 @@ class Plan:
         names, kinds: the features in declared order, and the kinds of their values.
         columns: the event columns that are needed; a series names its column by its place here, -1 the event itself.
         fingerprint: 4 bytes of a hash of the whole declaration but its name and ttl.
-        layout: 4 bytes of a hash of what a row keeps; rows of another layout cannot be read with this plan.
+        keeps: what a row keeps.
+        layout: the 4 bytes of its digest; rows of another layout have to be translated (`translate`).
         series: int64[s, 7], SERIES_FIELDS; slide and reach are 0 without a window, times in microseconds.
         features: int64[f, 3], FEATURE_FIELDS; by series, and there by window, shortest first, all time last.
     """
@@ -56,6 +80,7 @@ class Plan:
     kinds: tuple[Kind, ...]
     columns: tuple[str, ...]
     fingerprint: bytes
+    keeps: Layout
     layout: bytes
     series: npt.NDArray[np.int64]
     features: npt.NDArray[np.int64]
@@ -79,14 +104,17 @@ def compile_view(view: View) -> Plan:
         features += [
             (FUNCTION_CODES[a.function], a.window_us or 0, place) for a, place in zip(members, places, strict=True)
         ]
-    layout = [(columns[where] if where >= 0 else "", *rest[:4]) for where, *rest in series]
+    keeps = Layout(
+        tuple(SeriesLayout(columns[where] if where >= 0 else "", *map(int, rest[:4])) for where, *rest in series)
+    )
     return Plan(
         view=view,
         names=tuple(a.name for a in view.aggregations),
         kinds=tuple(result_kind(a.function, view.kinds.get(a.column)) for a in view.aggregations),
         columns=columns,
         fingerprint=_hash((view.aggregations, [(name, int(view.kinds[name])) for name in columns])),
-        layout=_hash([tuple(map(str, entry)) for entry in layout]),
+        keeps=keeps,
+        layout=keeps.digest,
         series=np.array(series, np.int64),
         features=np.array(features, np.int64),
     )

@@ -9,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rapport.windows.compiled import jit
+from rapport.windows.gaps import count_gaps, skip_gaps
 from rapport.windows.plan import Plan
 from rapport.windows.tiles import read_signed, read_varint
 
 __all__: list[str] = []
 
-VERSION = 1
+VERSION = 2
 HEADER_BYTES = 13
-PADDING = 32
+"""Bytes of the header before its gaps: version, layout, newest."""
+PADDING = 64
 """Zero bytes behind the last row, so that reading a number at any place of a damaged row stays inside the buffer."""
 
 SeriesCursor = namedtuple("SeriesCursor", ["left", "index", "at", "end"])
@@ -26,7 +28,7 @@ SeriesCursor = namedtuple("SeriesCursor", ["left", "index", "at", "end"])
 def gather(plan: Plan, rows: Sequence[bytes | None]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """All rows in one padded buffer, and int64[r + 1] starts; an absent row, or one of another layout, is empty."""
     head = bytes([VERSION]) + plan.layout
-    kept = [row if row and len(row) >= HEADER_BYTES and row[:5] == head else b"" for row in rows]
+    kept = [row if row and len(row) > HEADER_BYTES and row[:5] == head else b"" for row in rows]
     starts = np.zeros(len(kept) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, kept), np.int64, len(kept)), out=starts[1:])
     return np.frombuffer(b"".join(kept) + bytes(PADDING), np.uint8), starts
@@ -38,18 +40,31 @@ def new_cursor() -> SeriesCursor:
 
 @jit
 def series_at(series, s):
-    """A series' fields, as a tuple."""
-    return (series[s, 0], series[s, 1], series[s, 2], series[s, 3], series[s, 4], series[s, 5], series[s, 6])
+    """A series' fields, as a tuple, and its number."""
+    return (series[s, 0], series[s, 1], series[s, 2], series[s, 3], series[s, 4], series[s, 5], series[s, 6], s)
 
 
 @jit
-def write_header(out, at, layout, newest):
+def write_head(out, at, layout, newest):
+    """The header but its gaps."""
     out[at] = VERSION
     for i in range(4):
         out[at + 1 + i] = np.uint8((layout >> (8 * i)) & 0xFF)
     for i in range(8):
         out[at + 5 + i] = np.uint8((newest >> (8 * i)) & 0xFF)
     return at + HEADER_BYTES
+
+
+@jit
+def body_of(src, start, end, n_series):
+    """The place where a row's series begin, or -1 when its header is damaged."""
+    return skip_gaps(src, start + HEADER_BYTES, end, n_series)
+
+
+@jit
+def first_gap(src, start, end, n_series):
+    """(number of gaps, place of the first) of a row whose header is whole."""
+    return count_gaps(src, start + HEADER_BYTES, end, n_series)
 
 
 @jit
