@@ -21,8 +21,9 @@ def main(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         while True:
             for _, entries in client.xread({STREAM: last}, count=1_000, block=1_000) or ():  # type: ignore[union-attr]
-                for last, fields in entries:
+                for at, fields in entries:
                     client.hset(ROW, "n", fields[b"n"])
+                    last = at
 
 
 if __name__ == "__main__":
