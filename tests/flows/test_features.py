@@ -226,7 +226,7 @@ def test_killed_processes_lose_and_double_nothing(tmp_path: Path, store: Feature
     published = 0
     for life in range(2):
         process = subprocess.Popen(
-            [sys.executable, "-m", "bytewax.run", "flows.all:flow"],
+            [sys.executable, "-m", "bytewax.run", "flows.worker:flow"],
             cwd=ROOT,
             env=environment,
             stderr=subprocess.DEVNULL,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 import redis
 from feast import FeatureStore
+from share_worker import work
 
 from feature_repo import sources, views
 from feature_repo.entities import customer
@@ -40,7 +40,6 @@ NOW_US = to_us(NOW)
 OBJECTS = [customer, sources.purchase_events, sources.feedback, views.rfm, views.purchases, views.satisfaction]
 PEOPLE = [f"c{number}" for number in range(40)]
 PARTITIONS = 4
-ROOT = Path(__file__).parents[2]
 YAML = """
 project: rapport
 provider: local
@@ -62,19 +61,21 @@ class Installation:
         self.store = FeatureStore(repo_path=str(folder))
         self.store.apply(OBJECTS)
         self.bus = RedisStreamsBus(url, partitions=partitions)
+        settings = load_settings({"RAPPORT_REDIS_URL": url}, root=folder)
+        self.plans = load_declared(settings).plans
         with redis.Redis.from_url(url) as client:
             client.set(WORLD_CLOCK_KEY, msgspec.json.encode(WorldClock(0, NOW_US, 0.0)))
 
-    def start(self, index: int, count: int) -> subprocess.Popen[bytes]:
-        env = {"RAPPORT_ROOT": str(self.folder), "RAPPORT_REDIS_URL": self.url}
-        argv = [sys.executable, "-m", "bytewax.run", f"flows.worker:flow({index}, {count})"]
-        with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                argv, env={**os.environ, **env, "RAPPORT_PARTITIONS": str(self.partitions)}, cwd=ROOT, stderr=log
-            )
+    def start(self, index: int, count: int) -> BaseProcess:
+        processes = multiprocessing.get_context("forkserver")
+        processes.set_forkserver_preload(["flows.worker"])
+        views = {topic: [plan.view for plan in some] for topic, some in self.plans.items()}
+        process = processes.Process(target=work, args=(self.url, self.folder, self.partitions, views, index, count))
+        process.start()
+        return process
 
     @contextmanager
-    def workers(self, *shares: tuple[int, int]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    def workers(self, *shares: tuple[int, int]) -> Iterator[list[BaseProcess]]:
         """Workers with these shares; killed at the end."""
         running = [self.start(*share) for share in shares]
         try:
@@ -82,7 +83,7 @@ class Installation:
         finally:
             for process in running:
                 process.kill()
-                process.wait()
+                process.join()
 
     def until_read(self) -> None:
         until(lambda: all(_lag(self.bus, group, topic) == 0 for group, topic in consumers() if group != "archive"))
@@ -146,8 +147,7 @@ def some_events(count: int, first: int = 0) -> list[Message]:
 
 def check_rows(installation: Installation, sent: Sequence[Message]) -> None:
     """What Feast reads is what the oracle says of the events, each counted once."""
-    plans = load_declared(load_settings({"RAPPORT_REDIS_URL": installation.url}, root=installation.folder)).plans
-    for topic, some in plans.items():
+    for topic, some in installation.plans.items():
         names = (*BASE, *COLUMNS[topic])
         events: dict[str, list[OracleEvent]] = {who: [] for who in PEOPLE}
         for message in {message.value: message for message in sent if message.topic == topic}.values():
