@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 from rapport.testing.oracle import OracleEvent
 from rapport.windows import FUNCTIONS, Aggregation, Events, Kind, View, column_of
 
-KINDS = {"amount": Kind.FLOAT, "qty": Kind.INT, "item": Kind.STRING, "flag": Kind.BOOL}
+KINDS = {
+    "amount": Kind.FLOAT,
+    "qty": Kind.INT,
+    "item": Kind.STRING,
+    "flag": Kind.BOOL,
+    "price": Kind.DECIMAL,
+    "wei": Kind.DECIMAL,
+}
+SCALES = {"price": 2, "wei": 18}
 NOW = 1_700_000_000_000_000
 _SECOND = 1_000_000
 _WINDOWS = [(10, 1), (10, 5), (60, 5), (300, 10), (3600, 120), (86_400, 2_880), (90 * 86_400, 86_400)]
@@ -25,6 +34,8 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "qty": st.one_of(st.integers(-5, 5), st.integers(-(2**62), 2**62)),
     "item": st.one_of(st.sampled_from(["a", "b", "ab", ""]), st.text(max_size=12)),
     "flag": st.booleans(),
+    "price": st.one_of(st.integers(-500, 500), st.integers(-(2**58), 2**58)).map(lambda n: Decimal(n).scaleb(-2)),
+    "wei": st.integers(-(2**58), 2**58).map(lambda n: Decimal(n).scaleb(-18)),
 }
 
 
@@ -46,7 +57,7 @@ def views(draw: st.DrawFn) -> View:
         for i, ((function, column), window) in enumerate(wanted)
     )
     ttl = draw(st.sampled_from([None, 5 * _SECOND, 3600 * _SECOND, 100 * 86_400 * _SECOND]))
-    return View("generated", KINDS, aggregations, ttl)
+    return View("generated", KINDS, aggregations, ttl, SCALES)
 
 
 times = st.one_of(
@@ -77,5 +88,9 @@ def columns_of(events: list[OracleEvent]) -> Events:
     """The events as the engine takes them."""
     moments = np.array([time for _, time, _ in events], np.int64)
     return Events(
-        moments, {name: column_of(kind, [values[name] for _, _, values in events]) for name, kind in KINDS.items()}
+        moments,
+        {
+            name: column_of(kind, [values[name] for _, _, values in events], SCALES.get(name, 0))
+            for name, kind in KINDS.items()
+        },
     )

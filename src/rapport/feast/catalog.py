@@ -8,7 +8,7 @@ from typing import Any
 
 from feast import FeatureStore
 from feast.errors import FeatureServiceNotFoundException
-from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimestamp
+from feast.types import Bool, Decimal, Float32, Float64, Int32, Int64, String, UnixTimestamp
 
 from rapport.errors import DeclarationError
 from rapport.feast.declare import is_windowed, topic_of, view_of
@@ -22,6 +22,7 @@ __all__ = ["check_windowed", "open_store", "plans_by_topic", "service_projection
 
 _KINDS = {
     Bool: Kind.BOOL,
+    Decimal: Kind.DECIMAL,
     Float32: Kind.FLOAT,
     Float64: Kind.FLOAT,
     Int32: Kind.INT,
@@ -29,7 +30,13 @@ _KINDS = {
     String: Kind.STRING,
     UnixTimestamp: Kind.INT,
 }
-_RESULT_TYPES = {Kind.BOOL: Bool, Kind.FLOAT: Float64, Kind.INT: Int64, Kind.STRING: String}
+_RESULT_TYPES = {
+    Kind.BOOL: Bool,
+    Kind.DECIMAL: Decimal,
+    Kind.FLOAT: Float64,
+    Kind.INT: Int64,
+    Kind.STRING: String,
+}
 
 
 def open_store(settings: Settings) -> FeatureStore:

@@ -6,6 +6,7 @@ name. The types of the columns are those of its source's JsonFormat (`name type,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,13 +14,13 @@ from typing import Any
 from feast import Field, FileSource, KafkaSource, StreamFeatureView
 from feast.aggregation import Aggregation as FeastAggregation
 from feast.data_format import DeltaFormat, JsonFormat
-from feast.types import Bool, Float64, Int64, String
+from feast.types import Bool, Decimal, Float64, Int64, String
 
 from rapport.errors import DeclarationError
 from rapport.events.columns import COLUMNS, spark_ddl
-from rapport.windows.view import Aggregation, Kind, View, result_kind
+from rapport.windows.view import MAX_SCALE, Aggregation, Kind, View, result_kind
 
-__all__ = ["column_kinds", "event_source", "is_windowed", "schema_of", "topic_of", "view_of"]
+__all__ = ["column_kinds", "column_scales", "event_source", "is_windowed", "schema_of", "topic_of", "view_of"]
 
 _KINDS = {
     "bigint": Kind.INT,
@@ -30,7 +31,13 @@ _KINDS = {
     "string": Kind.STRING,
     "boolean": Kind.BOOL,
 }
-_FEAST_TYPES = {Kind.INT: Int64, Kind.FLOAT: Float64, Kind.STRING: String, Kind.BOOL: Bool}
+_FEAST_TYPES = {
+    Kind.INT: Int64,
+    Kind.FLOAT: Float64,
+    Kind.STRING: String,
+    Kind.BOOL: Bool,
+    Kind.DECIMAL: Decimal,
+}
 ARCHIVE_PATH = ".rapport/archive"
 """The archive's folder as declarations name it; the offline store puts the settings' folder in its place."""
 
@@ -61,7 +68,7 @@ def schema_of(source: KafkaSource, aggregations: Sequence[FeastAggregation]) -> 
     Raises:
         DeclarationError: an aggregation that Rapport cannot compute; names the choices.
     """
-    view = View(source.name, column_kinds(source), _aggregations(aggregations))
+    view = View(source.name, column_kinds(source), _aggregations(aggregations), scales=column_scales(source))
     return [
         Field(name=a.name, dtype=_FEAST_TYPES[result_kind(a.function, view.kinds.get(a.column))])
         for a in view.aggregations
@@ -90,22 +97,44 @@ def view_of(view: StreamFeatureView) -> View:
         kinds=column_kinds(_stream(view)),
         aggregations=_aggregations(view.aggregations),
         ttl_us=_us(ttl) or None,
+        scales=column_scales(_stream(view)),
     )
 
 
 def column_kinds(source: KafkaSource) -> Mapping[str, Kind]:
     """Kind of each column of a source, from its JsonFormat."""
-    kinds: dict[str, Kind] = {}
-    for part in source.kafka_options.message_format.schema_json.split(","):
+    return {name: kind for name, (kind, _) in _columns(source).items()}
+
+
+def column_scales(source: KafkaSource) -> Mapping[str, int]:
+    """Decimal places of each decimal column of a source, from its JsonFormat."""
+    return {name: scale for name, (kind, scale) in _columns(source).items() if kind is Kind.DECIMAL}
+
+
+def _columns(source: KafkaSource) -> dict[str, tuple[Kind, int]]:
+    """Kind and decimal places of each column."""
+    columns: dict[str, tuple[Kind, int]] = {}
+    # A decimal(18,2) has a comma of its own.
+    for part in re.split(r",(?![^(]*\))", source.kafka_options.message_format.schema_json):
         name, _, type_name = part.strip().partition(" ")
-        kind = _KINDS.get(type_name.strip().lower())
-        if not name or kind is None:
+        column = _column(type_name.strip().lower())
+        if not name or column is None:
             raise DeclarationError(
                 f"source {source.name!r}: cannot read {part.strip()!r} in its JsonFormat; "
-                f"write `name type, …` with a type of {', '.join(_KINDS)}"
+                f"write `name type, …` with a type of {', '.join(_KINDS)} or decimal(digits,places) of at most "
+                f"{MAX_SCALE} digits"
             )
-        kinds[name] = kind
-    return kinds
+        columns[name] = column
+    return columns
+
+
+def _column(type_name: str) -> tuple[Kind, int] | None:
+    decimal = re.fullmatch(r"decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)", type_name)
+    if decimal:
+        digits, places = map(int, decimal.groups())
+        return (Kind.DECIMAL, places) if 0 < digits <= MAX_SCALE and places <= digits else None
+    kind = _KINDS.get(type_name)
+    return None if kind is None else (kind, 0)
 
 
 def _stream(view: StreamFeatureView) -> KafkaSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -43,6 +44,8 @@ def _aggregate(function: str, kind: Kind, seen: list[tuple[int, Any]], as_of_us:
     if function == "count_distinct":
         return len(set(values))
     if function == "sum":
+        if kind is Kind.DECIMAL:
+            return sum(values, Decimal(0))
         total = sum(map(_rational, values), Fraction(0))
         return _float(total) if kind is Kind.FLOAT else int(total)
     if not values:
@@ -61,8 +64,10 @@ def _aggregate(function: str, kind: Kind, seen: list[tuple[int, Any]], as_of_us:
     return ordered[0][1] if function == "first" else ordered[-1][1]
 
 
-def _rational(value: float) -> Fraction:
+def _rational(value: float | Decimal) -> Fraction:
     """A float that is a decimal of at most 6 places (below 2^50 millionths) is that decimal; another is what it is."""
+    if isinstance(value, Decimal):
+        return Fraction(value)
     millionths = round(Fraction(value) * 1_000_000)
     if abs(millionths) <= 1 << 50 and millionths / 1e6 == value:
         return Fraction(millionths, 1_000_000)

@@ -21,7 +21,7 @@ from rapport.windows.compiled import bits_of_float, float_of_bits, jit
 
 __all__: list[str] = []
 
-INT, FLOAT, STRING, BOOL = 0, 1, 2, 3
+INT, FLOAT, STRING, BOOL, DECIMAL = range(5)
 """rapport.windows.view.Kind, as plain integers for compiled code."""
 
 SUM_LIMBS = 72
@@ -233,12 +233,20 @@ def integer_sum(limbs, range_, temp):
 
 
 @jit
-def rounded_mean(limbs, range_, temp, kind, count):
-    """The double nearest to the exact sum divided by count (below 2^31); the sum itself with count 1."""
-    # Four more limbs, so that the quotient has a full double's digits and more behind it.
-    _, high, sign = _copy(limbs, range_, temp, 4, 4)
+def rounded_mean(limbs, range_, temp, kind, count, places):
+    """The double nearest to the exact sum divided by count (below 2^31); the sum itself with count 1.
+
+    `places`: decimal places of what was summed in units of the last one.
+    """
+    # Four more limbs, or six, so that the quotient has a full double's digits and more behind it.
+    more = 4 if places == 0 else 6
+    _, high, sign = _copy(limbs, range_, temp, more, 4)
     rest = _divide(temp, high, count)
-    scale = 128
+    while places > 0:
+        step = min(places, 9)
+        rest = _divide(temp, high, 10**step) or rest
+        places -= step
+    scale = 32 * more
     if kind == FLOAT:
         rest = _divide(temp, high, _MILLION) or rest
         scale += 32 * UNIT_LIMB

@@ -74,19 +74,26 @@ def put_integer(outputs, row, at, value):
 
 
 @jit
-def _put_value(tile, kind, outputs, row, at, value, length):
+def _put_scaled(outputs, row, at, value, places):
+    """A number in units of its last decimal place."""
+    outputs.integers[row, at] = value
+    outputs.floats[row, at] = float(value) / 10.0**places if places else float(value)
+
+
+@jit
+def _put_value(kind, outputs, row, at, value, length, places):
     if kind == STRING:
         outputs.integers[row, at], outputs.lengths[row, at] = value, length
     elif kind == FLOAT:
         outputs.floats[row, at] = float_of_bits(exact.float_bits(value))
     else:
-        put_integer(outputs, row, at, value)
+        _put_scaled(outputs, row, at, value, places)
 
 
 @jit
 def emit(tile, kind, features, feature, as_of, row, outputs):
     """Store one feature's value; what has been merged stays as it is, so that a longer window can go on from it."""
-    function, at = features[feature, 0], features[feature, 2]
+    function, at, places = features[feature, 0], features[feature, 2], features[feature, 3]
     state = tile.state
     count = state[COUNT]
     if function == _COUNT:
@@ -95,25 +102,26 @@ def emit(tile, kind, features, feature, as_of, row, outputs):
         put_integer(outputs, row, at, _distinct(tile))
     elif function == _SUM:
         if kind == FLOAT:
-            outputs.floats[row, at] = exact.rounded_mean(tile.sums, tile.sum_range, tile.temp, kind, 1)
+            outputs.floats[row, at] = exact.rounded_mean(tile.sums, tile.sum_range, tile.temp, kind, 1, 0)
         else:
-            put_integer(outputs, row, at, exact.integer_sum(tile.sums, tile.sum_range, tile.temp))
+            _put_scaled(outputs, row, at, exact.integer_sum(tile.sums, tile.sum_range, tile.temp), places)
     elif count == 0 or (function == _STD and count < 2):
         return
     elif function == _MEAN:
-        outputs.floats[row, at] = exact.rounded_mean(tile.sums, tile.sum_range, tile.temp, kind, count)
+        outputs.floats[row, at] = exact.rounded_mean(tile.sums, tile.sum_range, tile.temp, kind, count, places)
     elif function == _STD:
-        outputs.floats[row, at] = exact.sample_std(
+        deviation = exact.sample_std(
             tile.sums, tile.sum_range, tile.squares, tile.square_range, tile.temp, tile.other, kind, count
         )
+        outputs.floats[row, at] = deviation / 10.0**places if places else deviation
     elif function == _MIN:
-        _put_value(tile, kind, outputs, row, at, state[LEAST], np.int64(0))
+        _put_value(kind, outputs, row, at, state[LEAST], np.int64(0), places)
     elif function == _MAX:
-        _put_value(tile, kind, outputs, row, at, state[GREATEST], np.int64(0))
+        _put_value(kind, outputs, row, at, state[GREATEST], np.int64(0), places)
     elif function == _FIRST:
-        _put_value(tile, kind, outputs, row, at, state[FIRST_V], state[FIRST_N])
+        _put_value(kind, outputs, row, at, state[FIRST_V], state[FIRST_N], places)
     elif function == _LAST:
-        _put_value(tile, kind, outputs, row, at, state[LAST_V], state[LAST_N])
+        _put_value(kind, outputs, row, at, state[LAST_V], state[LAST_N], places)
     elif function == _TIME_SINCE_LAST:
         outputs.floats[row, at] = float(as_of - state[LAST_T]) / 1e6
     outputs.valid[row, at] = True

@@ -35,6 +35,8 @@ def keyed(
     at = len(src) - PADDING
     for i, name in enumerate(plan.columns):
         column = events.columns[name]
+        if column.scale != plan.view.scales.get(name, 0):
+            raise ValueError(f"column {name!r} has {column.scale} decimal places; view {plan.view.name!r} has others")
         valid[i] = column.valid
         if column.kind is Kind.STRING:
             keys[i] = column.values.offsets[:-1] + at

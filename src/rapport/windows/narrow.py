@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from rapport.windows.compiled import jit
-from rapport.windows.exact import FLOAT, STRING, millionths
+from rapport.windows.exact import DECIMAL, FLOAT, STRING, millionths
 
 __all__: list[str] = []
 
@@ -34,7 +34,7 @@ def fill_units(keys, units):
 @jit
 def is_narrow(units, valid, kind, first, last):
     """Whether the numbers [first, last) can be summed here."""
-    if kind == STRING or last - first > _COUNT_LIMIT:
+    if kind in (STRING, DECIMAL) or last - first > _COUNT_LIMIT:
         return False
     total = np.int64(0)
     for i in range(first, last):

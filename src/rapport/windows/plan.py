@@ -34,12 +34,15 @@ _PARTS = {
 }
 FUNCTION_CODES = {name: code for code, name in enumerate(_PARTS)}
 SERIES_FIELDS = ("column", "kind", "slide", "reach", "parts", "first_feature", "last_feature")
-FEATURE_FIELDS = ("function", "window", "output")
+FEATURE_FIELDS = ("function", "window", "output", "scale")
 _FORMAT = 1
 
 
 class SeriesLayout(NamedTuple):
-    """What a row keeps of one column at one slide; times in microseconds, 0 without a window."""
+    """What a row keeps of one column at one slide; times in microseconds, 0 without a window.
+
+    The low byte of `kind` is the column's Kind, the rest a decimal's places.
+    """
 
     column: str
     kind: int
@@ -72,12 +75,14 @@ class Plan:
         keeps: what a row keeps.
         layout: the 4 bytes of its digest; rows of another layout have to be translated (`translate`).
         series: int64[s, 7], SERIES_FIELDS; slide and reach are 0 without a window, times in microseconds.
-        features: int64[f, 3], FEATURE_FIELDS; by series, and there by window, shortest first, all time last.
+        scales: decimal places of decimal features, in declared order; 0 of others.
+        features: int64[f, 4], FEATURE_FIELDS; by series, and there by window, shortest first, all time last.
     """
 
     view: View
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
+    scales: tuple[int, ...]
     columns: tuple[str, ...]
     fingerprint: bytes
     keeps: Layout
@@ -93,7 +98,7 @@ def compile_view(view: View) -> Plan:
         groups.setdefault((aggregation.column, aggregation.slide_us or 0), []).append(place)
     columns = tuple(sorted({column for column, _ in groups if column}))
     series: list[tuple[int, ...]] = []
-    features: list[tuple[int, int, int]] = []
+    features: list[tuple[int, int, int, int]] = []
     for (column, slide), places in sorted(groups.items()):
         places.sort(key=lambda place: view.aggregations[place].window_us or 0)
         members = [view.aggregations[place] for place in places]
@@ -102,22 +107,37 @@ def compile_view(view: View) -> Plan:
         reach = members[-1].window_us or 0
         series.append((where, kind, slide, reach, _parts(members), len(features), len(features) + len(members)))
         features += [
-            (FUNCTION_CODES[a.function], a.window_us or 0, place) for a, place in zip(members, places, strict=True)
+            (FUNCTION_CODES[a.function], a.window_us or 0, place, view.scales.get(a.column, 0))
+            for a, place in zip(members, places, strict=True)
         ]
     keeps = Layout(
-        tuple(SeriesLayout(columns[where] if where >= 0 else "", *map(int, rest[:4])) for where, *rest in series)
+        tuple(_series_layout(view, columns[where] if where >= 0 else "", *rest[:4]) for where, *rest in series)
     )
+    kinds = tuple(result_kind(a.function, view.kinds.get(a.column)) for a in view.aggregations)
     return Plan(
         view=view,
         names=tuple(a.name for a in view.aggregations),
-        kinds=tuple(result_kind(a.function, view.kinds.get(a.column)) for a in view.aggregations),
+        kinds=kinds,
+        scales=tuple(
+            view.scales[a.column] if kind is Kind.DECIMAL else 0
+            for a, kind in zip(view.aggregations, kinds, strict=True)
+        ),
         columns=columns,
-        fingerprint=_hash((view.aggregations, [(name, int(view.kinds[name])) for name in columns])),
+        fingerprint=_hash((view.aggregations, [(name, _type_code(view, name)) for name in columns])),
         keeps=keeps,
         layout=keeps.digest,
         series=np.array(series, np.int64),
         features=np.array(features, np.int64),
     )
+
+
+def _series_layout(view: View, column: str, _kind: int, slide: int, reach: int, parts: int) -> SeriesLayout:
+    return SeriesLayout(column, _type_code(view, column) if column else int(Kind.BOOL), slide, reach, parts)
+
+
+def _type_code(view: View, column: str) -> int:
+    """A column's kind; a decimal's places count too, as its numbers are in units of the last."""
+    return int(view.kinds[column]) | view.scales.get(column, 0) << 8
 
 
 def _parts(members: list[Aggregation]) -> int:

@@ -17,7 +17,7 @@ from rapport.windows.columns import Events
 from rapport.windows.compiled import jit
 from rapport.windows.exact import FLOAT
 from rapport.windows.finish import cut_segment, emit, put_integer
-from rapport.windows.keyed import Keyed, add_event, keyed, seen
+from rapport.windows.keyed import Keyed, add_event, keyed
 from rapport.windows.narrow import fill_units, is_narrow, mean, product, std
 from rapport.windows.plan import DISTINCT, FIRST, FUNCTION_CODES, LAST, LAST_TIME, MAX, MIN, SQUARE, SUM, Plan
 from rapport.windows.rows import PADDING, series_at
@@ -28,7 +28,7 @@ from rapport.windows.view import Kind
 __all__ = ["history"]
 
 _SUM, _MEAN, _STD = (FUNCTION_CODES[name] for name in ("sum", "mean", "std"))
-_SLIDE = 3
+_SLIDE = 4
 """Where a walk's feature has its slide, behind FEATURE_FIELDS."""
 _EVER, _MOST = np.int64(-0x8000_0000_0000_0000), np.int64(0x7FFF_FFFF_FFFF_FFFF)
 _IN_TILE = FIRST | LAST | LAST_TIME
@@ -152,7 +152,7 @@ def _walk_short(walk, features, src, events, units, first, last, as_of, tile, sc
             at += 1
         if at == end:
             return
-        if seen(events, column, event):
+        if column < 0 or events.valid[column, event]:
             count += 1
             if parts & (MIN | MAX):
                 least = min(least, events.keys[column, event])
@@ -189,7 +189,7 @@ def _walk_long(walk, features, src, events, first, last, as_of, tile, scratch, r
             at += 1
         if at == end:
             return
-        if seen(events, column, event):
+        if column < 0 or events.valid[column, event]:
             add_event(tile, src, walk, events, event)
         event -= 1
 

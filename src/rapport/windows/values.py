@@ -7,7 +7,7 @@ from collections import namedtuple
 import numpy as np
 import numpy.typing as npt
 
-from rapport.windows.columns import Column, StringArray
+from rapport.windows.columns import Column, Scalar, StringArray
 from rapport.windows.plan import Plan
 from rapport.windows.view import Kind
 
@@ -52,12 +52,12 @@ class Values:
             self._features = tuple(self._column(place) for place in range(len(self.names)))
         return self._features
 
-    def row(self, i: int) -> dict[str, int | float | bool | str | None]:
+    def row(self, i: int) -> dict[str, Scalar | None]:
         """The values of row i by name; None is null."""
         return {name: column[i] for name, column in zip(self.names, self.features, strict=True)}
 
     def matrix(self) -> npt.NDArray[np.float64]:
-        """float64[n, features]: null and strings are NaN, booleans 0 and 1. Not a copy."""
+        """float64[n, features]: null and strings are NaN, booleans 0 and 1, decimals rounded. Not a copy."""
         floats: npt.NDArray[np.float64] = self._outputs.floats
         return floats
 
@@ -67,6 +67,8 @@ class Values:
             return Column(kind, _strings(self._src, integers, self._outputs.lengths[:, place], valid), valid)
         if kind is Kind.FLOAT:
             return Column(kind, self._outputs.floats[:, place], valid)
+        if kind is Kind.DECIMAL:
+            return Column(kind, integers, valid, self._plan.scales[place])
         return Column(kind, integers != 0 if kind is Kind.BOOL else integers, valid)
 
 

@@ -7,14 +7,15 @@ events with floor((as_of - W) / H) * H <= event_time <= as_of. Without a window:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 
 from rapport.errors import DeclarationError
 
-__all__ = ["FUNCTIONS", "MAX_WINDOW_US", "MIN_WINDOW_US", "Aggregation", "Kind", "View", "result_kind"]
+__all__ = ["FUNCTIONS", "MAX_SCALE", "MAX_WINDOW_US", "MIN_WINDOW_US", "Aggregation", "Kind", "View", "result_kind"]
 
+MAX_SCALE = 18
 MIN_WINDOW_US = 10_000_000
 MAX_WINDOW_US = 400 * 86_400_000_000
 
@@ -26,10 +27,11 @@ class Kind(IntEnum):
     FLOAT = 1
     STRING = 2
     BOOL = 3
+    DECIMAL = 4
 
 
-_NUMBERS = (Kind.INT, Kind.FLOAT)
-_SUMMABLE = (Kind.INT, Kind.FLOAT, Kind.BOOL)
+_NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL)
+_SUMMABLE = (Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.DECIMAL)
 _ALL = tuple(Kind)
 
 FUNCTIONS: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
@@ -77,14 +79,22 @@ class View:
         kinds: kind of each event column that an aggregation may name.
         aggregations: at least one; names are unique.
         ttl_us: a customer whose newest event is older than this is expired; None: never.
+        scales: decimal places of each decimal column, 0 to 18; its values are below 2^63 in units of the last place.
     """
 
     name: str
     kinds: Mapping[str, Kind]
     aggregations: tuple[Aggregation, ...]
     ttl_us: int | None = None
+    scales: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for column, kind in self.kinds.items():
+            if kind is Kind.DECIMAL and not 0 <= self.scales.get(column, -1) <= MAX_SCALE:
+                raise DeclarationError(
+                    f"view {self.name!r}: the decimal column {column!r} has a scale of {self.scales.get(column)}; "
+                    f"0 to {MAX_SCALE} decimal places are allowed"
+                )
         if not self.aggregations:
             raise DeclarationError(f"view {self.name!r} has no aggregations: declare at least one")
         if self.ttl_us is not None and self.ttl_us <= 0:
