@@ -1,120 +1,159 @@
 """From an event on the bus to a feature that can be read, under a paced load, through the real processes.
 
-`flows.all` runs as `rapport up` runs it: ingest, archive and features in one process. Many customers' clicks arrive at
-a steady pace; now and then one of a watched customer, whose row is then read until it shows.
+The flows run as `rapport up` runs them: a worker with ingest and features, and the archive. Many customers' clicks
+arrive at a steady pace in slices of 5 ms; every 50 ms one of a watched customer, whose row is then read until it shows.
+Between these, a record makes one bare hop of another process, for what the machine itself takes under the same load.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-from feast import FeatureStore
-
-from benchmarks.frame import Measurement, spread
-from benchmarks.online_world import declared
-from rapport.bus import Bus, Message, open_bus
-from rapport.clock import SystemClock, from_us
-from rapport.embedded import EmbeddedRedis
-from rapport.online import OnlineReader, reader_for
-from rapport.settings import Settings, load_settings
+from benchmarks.frame import Measurement, compared, rate, spread
+from benchmarks.freshness_floor import ROW, STREAM
+from benchmarks.live_world import CLICKS, CUSTOMERS, WATCHED, LiveWorld, click, clicks, live_world
+from rapport.bus import Message
+from rapport.embedded import redis_url
 
 __all__ = ["measure"]
 
-ROOT = Path(__file__).parents[1]
 PACES = (500, 2_000, 5_000)
 SLICE_S = 0.005
-WATCHED = "watched"
-YAML = """
-project: rapport
-provider: local
-registry: registry.db
-online_store: {type: rapport.feast.online_store.RapportOnlineStore}
-offline_store: {type: rapport.feast.offline_store.RapportOfflineStore}
-entity_key_serialization_version: 3
-"""
+EVERY_S = 0.05
+LOOK_S = 0.0002
+STAGES = ("accepted to checked", "checked to readable")
+
+
+@dataclass
+class Samples:
+    """Milliseconds of each watched event."""
+
+    whole: list[float] = field(default_factory=list)
+    hop: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in STAGES})
 
 
 def measure(quick: bool) -> list[Measurement]:
-    """Milliseconds from publishing an event to reading its effect, at each pace."""
-    import tempfile
+    """Milliseconds from accepted to readable at each pace, and events per second of the whole chain."""
+    seconds = 3 if quick else 10
+    with live_world() as world, world.flows(), _bare_hop(world):
+        found = []
+        for pace in PACES:
+            found += _report(f"{pace:,} events/s", _samples(world, pace, seconds))
+        most = _sustainable(world, 20_000 if quick else 100_000)
+        half = int(most.value / 2)
+        samples = _samples(world, half, seconds)
+        return [*found, most, *_report(f"half the sustainable rate ({half:,} events/s)", samples)]
 
-    with tempfile.TemporaryDirectory(prefix="rapport-") as name, _installation(Path(name)) as settings:
-        bus, reader = open_bus(settings), reader_for(settings, "personalization")
-        _probe(bus, reader, "first", wait_s=120.0)
-        return [
-            spread(f"event to readable at {pace:,} events/s", "ms", _samples(bus, reader, pace, 2 if quick else 10))
-            for pace in PACES
-        ]
+
+def _report(pace: str, samples: Samples) -> list[Measurement]:
+    floor = spread("one bare hop under the same load", "ms", samples.hop)
+    whole = compared(spread(f"accepted to readable at {pace}", "ms", samples.whole), floor)
+    note = "by the bus's clock, which counts whole milliseconds"
+    stages = [spread(f"of that, {name}", "ms", taken, note=note) for name, taken in samples.stages.items() if taken]
+    return [whole, *stages]
 
 
-def _samples(bus: Bus, reader: OnlineReader, pace: int, seconds: float) -> list[float]:
-    """Latencies of one watched event per 50 ms, read between the slices of the load."""
-    rng = random.Random(pace)
-    started, number, samples = time.perf_counter(), 0, []
-    sent_at, known = 0.0, _count(reader)
+def _samples(world: LiveWorld, pace: int, seconds: float) -> Samples:
+    """Watched events and bare hops in turn, looked for between the slices of the load."""
+    rng, samples = random.Random(pace), Samples()
+    started, number, turn, seen = time.perf_counter(), 0, 0, _nothing_awaited
     while (elapsed := time.perf_counter() - started) < seconds:
         due = int(elapsed * pace)
-        messages = [_click(f"{pace} {n}", f"c{rng.randrange(20_000)}") for n in range(number, due)]
-        if not sent_at and len(samples) < elapsed / 0.05:
-            messages.append(_click(f"{pace} w{len(samples)}", WATCHED))
-            sent_at = time.perf_counter()
-        if messages:
-            bus.publish(messages)
-            number = due
+        load = [click(f"{pace} {n}", f"c{rng.randrange(CUSTOMERS)}") for n in range(number, due)]
+        number = due
         slice_end = time.perf_counter() + SLICE_S
-        while sent_at and time.perf_counter() < slice_end:
-            if _count(reader) > known:
-                samples.append((time.perf_counter() - sent_at) * 1e3)
-                sent_at, known = 0.0, known + 1
+        if seen is _nothing_awaited and turn < elapsed / EVERY_S * 2:
+            seen = (_send_hop if turn % 2 else _send_watched)(world, load, samples)
+            turn += 1
+        elif load:
+            world.bus.publish(load)
+        while seen is not _nothing_awaited and time.perf_counter() < slice_end:
+            if seen():
+                seen = _nothing_awaited
+            else:
+                time.sleep(LOOK_S)
         time.sleep(max(0.0, slice_end - time.perf_counter()))
+    world.until_done()
     return samples
 
 
-def _probe(bus: Bus, reader: OnlineReader, name: str, wait_s: float) -> None:
-    before, deadline = _count(reader), time.monotonic() + wait_s
-    bus.publish([_click(name, WATCHED)])
-    while _count(reader) == before:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"an event was not readable after {wait_s:g} s")
-        time.sleep(0.01)
+Seen = Callable[[], bool]
+"""Looks once whether what was sent has arrived, and notes how long it took."""
 
 
-def _count(reader: OnlineReader) -> int:
-    value = reader.read([WATCHED], SystemClock().now_us()).row(0)["click_activity__clicks_1d"]
-    return int(value or 0)
+def _nothing_awaited() -> bool:
+    return True
 
 
-def _click(number: str, who: str) -> Message:
-    event = {"event_id": number, "customer_id": who, "event_time": from_us(SystemClock().now_us()), "action": "view"}
-    return Message("customer_clicks", who, msgspec.json.encode(event))
+def _send_watched(world: LiveWorld, load: list[Message], samples: Samples) -> Seen:
+    known = world.watched()
+    world.bus.publish([*load, click(f"w {time.time_ns()}", WATCHED)])
+    accepted = time.perf_counter()
+
+    def seen() -> bool:
+        if world.watched() == known:
+            return False
+        samples.whole.append((time.perf_counter() - accepted) * 1e3)
+        readable_ms = time.time() * 1e3
+        raw, checked = (_newest_ms(world, topic) for topic in (CLICKS, f"{CLICKS}.checked"))
+        if raw and checked:
+            for name, taken in zip(STAGES, (checked - raw, readable_ms - checked), strict=True):
+                samples.stages[name].append(taken)
+        return True
+
+    return seen
+
+
+def _newest_ms(world: LiveWorld, topic: str) -> int | None:
+    """When the watched customer's newest record was appended; None when it has been freed already."""
+    records = world.redis.xrevrange(f"rapport:bus:{topic}:0", count=2_000)
+    return next((int(at.split(b"-")[0]) for at, fields in records if fields[b"k"] == WATCHED.encode()), None)
+
+
+def _send_hop(world: LiveWorld, load: list[Message], samples: Samples) -> Seen:
+    world.bus.publish(load)
+    mark = str(time.time_ns()).encode()
+    world.redis.xadd(STREAM, {"n": mark}, maxlen=1_000)
+    accepted = time.perf_counter()
+
+    def seen() -> bool:
+        if world.redis.hget(ROW, "n") != mark:
+            return False
+        samples.hop.append((time.perf_counter() - accepted) * 1e3)
+        return True
+
+    return seen
+
+
+def _sustainable(world: LiveWorld, count: int) -> Measurement:
+    """A backlog that is sent as fast as the bus takes it, until its last event is readable."""
+
+    def work() -> int:
+        backlog = clicks(f"backlog {time.time_ns()}", count)
+        started.append(time.perf_counter())
+        for at in range(0, count, 1_000):
+            world.bus.publish(backlog[at : at + 1_000])
+        world.until_done()
+        return count
+
+    started: list[float] = []
+    return rate("sustainable rate, ingest and features by one worker", "events/s", work, repeat=3)
 
 
 @contextmanager
-def _installation(folder: Path) -> Iterator[Settings]:
-    """A Redis as by default, an applied repository, and the flows as a process."""
-    (folder / "feature_store.yaml").write_text(YAML)
-    server = EmbeddedRedis(folder / ".rapport" / "redis")
-    server.start()
-    FeatureStore(repo_path=str(folder)).apply(declared())
-    settings = load_settings({"RAPPORT_REDIS_TIMEOUT_MS": "5000"}, root=folder)
-    flows = subprocess.Popen(
-        [sys.executable, "-m", "bytewax.run", "flows.all:flow"],
-        cwd=ROOT,
-        env={**os.environ, "RAPPORT_ROOT": str(folder)},
-        stderr=subprocess.DEVNULL,
-    )
+def _bare_hop(world: LiveWorld) -> Iterator[None]:
+    argv = [sys.executable, "-m", "benchmarks.freshness_floor", redis_url(world.settings)]
+    process = subprocess.Popen(argv, cwd=Path(__file__).parents[1])
     try:
-        yield settings
+        yield
     finally:
-        flows.send_signal(signal.SIGTERM)
-        flows.wait(60)
-        server.stop()
+        process.kill()
+        process.wait()

@@ -1,5 +1,7 @@
 """The archive branch: checked events and decisions, gathered for a while and appended exactly once.
 
+python -m bytewax.run flows.archive:flow
+
 The truth of what was archived is the archive's own log; the bus is told afterwards, for trimming and for the lag.
 """
 
@@ -18,7 +20,7 @@ from flows.archive_rows import archive_topic, to_table
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.check import CHECKED_SUFFIX
 from flows.feed import Feed, Polled
-from flows.runtime import Runtime
+from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import Trimmer
 from rapport.archive import archive_writer
 from rapport.archive.schema import DECISIONS, with_source
@@ -28,13 +30,14 @@ from rapport.dead_letters import letter_message
 from rapport.errors import ArchiveError, BusError, EventError
 from rapport.events.schema import TOPICS
 
-__all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive"]
+__all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow"]
 
 GROUP = "archive"
 CHECKED_TOPICS = tuple(topic + CHECKED_SUFFIX for topic in TOPICS)
 
 _MAX_ROWS = 50_000
 _WAIT_AFTER_ERROR_S = 2.0
+_PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
 
 
@@ -148,13 +151,14 @@ class Archiver:
             _log.info("the bus was not told yet how far the archive is: %s", error)
 
 
-def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
+def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: float = 0.0) -> None:
     """Add the archive branch to a dataflow.
 
     Args:
         flow: the dataflow.
         runtime: the bus, the archive and what else the flows need.
         drain: end when everything has been read.
+        pause_s: least time between two reads, seconds.
     """
     store, bus = runtime.archive, runtime.bus
     topics = (*CHECKED_TOPICS, DECISIONS)
@@ -166,13 +170,24 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
     groups = {DECISIONS: (GROUP,), **dict.fromkeys(CHECKED_TOPICS, (GROUP, "features"))}
     every_s = runtime.settings.archive_every_s
     patience = Patience(runtime.stop)
-    checked = op.input("archive_checked", flow, BusSource(feed, tick_s=min(0.2, every_s / 2), drain=drain))
+    source = BusSource(feed, tick_s=min(0.2, every_s / 2), drain=drain, pause_s=pause_s)
+    checked = op.input("archive_checked", flow, source)
     # Polled | Tick
     op.output(
         "archive_append",
         checked,
-        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, groups))),
+        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, feed.places, groups))),
     )
+
+
+def flow() -> Dataflow:
+    """The archive branch of this installation as a dataflow of its own, ended by SIGTERM."""
+    runtime = open_runtime()
+    made = Dataflow("archive")
+    # Records wait for seconds here anyway: reading them in larger portions leaves the processor to the other flows.
+    archive(made, runtime, pause_s=_PAUSE_S)
+    keep_out_of_the_collectors_way()
+    return made
 
 
 def _letters(held: _Held, refused: dict[int, EventError]) -> list[Message]:

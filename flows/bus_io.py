@@ -30,8 +30,7 @@ Item: TypeAlias = Polled | Tick
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.02
 _LONGEST_WAIT_S = 1.0
-_QUIET_S = 5.0
-_QUIET_WAIT_S = 0.01
+_WAIT_FOR_MORE_S = 0.02
 
 
 class Handler(Protocol):
@@ -46,43 +45,45 @@ class Handler(Protocol):
 class BusSource(DynamicSource[Item]):  # type: ignore[misc]
     """Polls the feed's partitions, shared out among the workers.
 
-    About every millisecond when there is nothing; every 10 ms once there was nothing for 5 seconds, since polling takes
-    a fifth of a core.
+    When there is nothing it waits on the bus, for whatever comes to any branch that reads the same bus.
 
     Args:
         feed: what to read.
         tick_s: time between two ticks, seconds.
         drain: end when everything has been read, instead of waiting for more.
+        pause_s: least time between two reads, seconds; then it never waits on the bus.
     """
 
-    def __init__(self, feed: Feed, *, tick_s: float = 0.2, drain: bool = False) -> None:
+    def __init__(self, feed: Feed, *, tick_s: float = 0.2, drain: bool = False, pause_s: float = 0.0) -> None:
         self._feed = feed
         self._tick_s = tick_s
         self._drain = drain
+        self._pause_s = pause_s
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _BusPartition:
-        return _BusPartition(self._feed, self._feed.places[worker_index::worker_count], self._tick_s, self._drain)
+        places = self._feed.places[worker_index::worker_count]
+        return _BusPartition(self._feed, places, self._tick_s, self._drain, self._pause_s)
 
 
 class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
-    def __init__(self, feed: Feed, places: list[tuple[str, int]], tick_s: float, drain: bool) -> None:
+    def __init__(self, feed: Feed, places: list[tuple[str, int]], tick_s: float, drain: bool, pause_s: float) -> None:
         self._feed = feed
         self._places = places
         self._tick_s = tick_s
         self._drain = drain
+        self._pause_s = pause_s
         self._next_tick_s = time.monotonic() + tick_s
         self._wait_s = 0.0
-        self._quiet_from_s = time.monotonic() + _QUIET_S
 
     def next_batch(self) -> list[Item]:
         if self._feed.stop.is_set():
             raise StopIteration
         items: list[Item] = []
         try:
-            for place in self._places:
-                polled = self._feed.poll(*place)
-                if polled is not None:
-                    items.append(polled)
+            items += self._poll()
+            if not items and not self._drain and not self._pause_s:
+                self._feed.bus.wait(_WAIT_FOR_MORE_S)
+                items += self._poll()
             self._wait_s = 0.0
         except (BusUnavailable, StoreUnavailable, ArchiveError) as error:
             _log.warning("reading was put off: %s", error)
@@ -90,18 +91,18 @@ class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
         if self._drain and not items and not self._wait_s:
             raise StopIteration
         now_s = time.monotonic()
-        if items:
-            self._quiet_from_s = now_s + _QUIET_S
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + self._tick_s
             items.append(TICK)
         return items
 
-    def next_awake(self) -> datetime | None:
-        wait_s = self._wait_s
-        if not wait_s and time.monotonic() >= self._quiet_from_s:
-            wait_s = _QUIET_WAIT_S
-        return datetime.now(UTC) + timedelta(seconds=wait_s) if wait_s else None
+    def next_awake(self) -> datetime:
+        # Never None: Bytewax would then wait a millisecond whenever there was nothing.
+        return datetime.now(UTC) + timedelta(seconds=self._wait_s or self._pause_s)
+
+    def _poll(self) -> list[Item]:
+        found = (self._feed.poll(*place) for place in self._places)
+        return [polled for polled in found if polled is not None]
 
 
 class HandlerSink(DynamicSink[Any]):  # type: ignore[misc]

@@ -103,7 +103,7 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
     client = connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S)
     beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
-    feed = Feed(bus, topics, beginning.start, runtime.stop, max_records=_MAX_RECORDS)
+    feed = Feed(bus, topics, beginning.start, runtime.stop, share=runtime.share, max_records=_MAX_RECORDS)
     updater = Updater(client, declared)
     checked = op.input("features_checked", flow, BusSource(feed, drain=drain))
     # Polled | Tick

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rapport.bus.protocol import START, Bus, Position, Reader, RecordBatch
+from rapport.bus.share import WHOLE, Share
 
 __all__ = ["Feed", "Polled"]
 
@@ -40,9 +41,10 @@ class Feed:
 
     Args:
         bus: the bus.
-        topics: the topics to read, all their partitions.
+        topics: the topics to read.
         start: gives the position to read a partition after; asked at the start and after each rewind.
         stop: set when the flow shall end.
+        share: which of the topics' partitions; the others are read by other processes.
         max_records: most records of one batch.
     """
 
@@ -53,11 +55,13 @@ class Feed:
         start: Callable[[str, int], Position],
         stop: threading.Event,
         *,
+        share: Share = WHOLE,
         max_records: int = 2_000,
     ) -> None:
         self.bus = bus
         self.stop = stop
-        self.places = [(topic, partition) for topic in topics for partition in range(bus.partitions(topic))]
+        every = [(topic, partition) for topic in topics for partition in range(bus.partitions(topic))]
+        self.places = share.of(every)
         self._start = start
         self._max_records = max_records
         self._state = {place: _Place() for place in self.places}

@@ -112,7 +112,7 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
         drain: end when everything has been read.
     """
     bus = runtime.bus
-    feed = Feed(bus, TOPICS, lambda topic, partition: bus.position(GROUP, topic, partition), runtime.stop)
+    feed = Feed(bus, TOPICS, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, share=runtime.share)
     patience = Patience(runtime.stop)
     checker = Checker(feed, patience, runtime.world_us, runtime.claim)
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
@@ -120,7 +120,9 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
     checked = op.filter_map("ingest_check", raw, checker.step)
     # Hop | Tick
     groups = dict.fromkeys(TOPICS, (GROUP,))
-    op.output("ingest_commit", checked, HandlerSink(lambda: Committer(feed, patience, Trimmer(bus, groups))))
+    op.output(
+        "ingest_commit", checked, HandlerSink(lambda: Committer(feed, patience, Trimmer(bus, feed.places, groups)))
+    )
 
 
 def flow() -> Dataflow:

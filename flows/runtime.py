@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -17,11 +18,12 @@ from flows.check import Claim
 from flows.seen import SeenEvents
 from rapport.archive import Archive
 from rapport.bus import Bus, open_bus
+from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
 from rapport.redis_clock import RedisClock
 from rapport.settings import Settings, disable_telemetry, load_settings
 
-__all__ = ["Runtime", "make_runtime", "open_runtime", "stop_on_signals"]
+__all__ = ["Runtime", "keep_out_of_the_collectors_way", "make_runtime", "open_runtime", "stop_on_signals"]
 
 _TIMEOUT_S = 5.0
 
@@ -36,6 +38,7 @@ class Runtime:
         world_us: the world's time at a system time, microseconds.
         claim: the memory of event ids.
         archive: the event archive.
+        share: the partitions that this process reads, of those that workers share out.
         stop: set when the flows shall end.
     """
 
@@ -44,10 +47,11 @@ class Runtime:
     world_us: Callable[[int], int]
     claim: Claim
     archive: Archive
+    share: Share = WHOLE
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def make_runtime(settings: Settings) -> Runtime:
+def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
     """The runtime of an installation; connects to nothing yet."""
     client = redis.Redis.from_url(
         redis_url(settings),
@@ -61,16 +65,24 @@ def make_runtime(settings: Settings) -> Runtime:
         world_us=RedisClock(client).at,
         claim=SeenEvents(client).claim,
         archive=Archive(settings.data_dir / "archive"),
+        share=share,
     )
 
 
-def open_runtime() -> Runtime:
+def open_runtime(share: Share = WHOLE) -> Runtime:
     """The runtime for a process of its own: settings from the environment, log to stderr, SIGTERM ends the flows."""
     disable_telemetry()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    runtime = make_runtime(load_settings())
+    runtime = make_runtime(load_settings(), share)
     stop_on_signals(runtime.stop)
     return runtime
+
+
+def keep_out_of_the_collectors_way() -> None:
+    """Call when all is loaded: the imports leave millions of objects, and a full collection would walk them all."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

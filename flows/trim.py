@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rapport.bus.protocol import START, Bus
 from rapport.errors import BusError
@@ -14,31 +14,36 @@ __all__ = ["Trimmer", "trim_behind"]
 _log = logging.getLogger(__name__)
 
 
-def trim_behind(bus: Bus, topic: str, groups: Sequence[str]) -> int:
-    """Drop the records of a topic that all `groups` have read; returns how many.
+def trim_behind(bus: Bus, topic: str, partition: int, groups: Sequence[str]) -> int:
+    """Drop the records of a partition that all `groups` have read; returns how many.
 
     Raises:
         BusUnavailable
     """
-    dropped = 0
-    for partition in range(bus.partitions(topic)):
-        slowest = min(bus.position(group, topic, partition) for group in groups)
-        if slowest > START:
-            dropped += bus.trim(topic, partition, slowest)
-    return dropped
+    slowest = min(bus.position(group, topic, partition) for group in groups)
+    return bus.trim(topic, partition, slowest) if slowest > START else 0
 
 
 class Trimmer:
-    """Trims topics now and then.
+    """Trims partitions now and then.
 
     Args:
         bus: the bus.
+        places: topics and partitions.
         groups: for each topic, all groups that read it.
         every_s: time between two trims, seconds.
     """
 
-    def __init__(self, bus: Bus, groups: Mapping[str, Sequence[str]], *, every_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        places: Collection[tuple[str, int]],
+        groups: Mapping[str, Sequence[str]],
+        *,
+        every_s: float = 2.0,
+    ) -> None:
         self._bus = bus
+        self._places = places
         self._groups = groups
         self._every_s = every_s
         self._next_s = time.monotonic() + every_s
@@ -49,7 +54,7 @@ class Trimmer:
             return
         self._next_s = time.monotonic() + self._every_s
         try:
-            for topic, groups in self._groups.items():
-                trim_behind(self._bus, topic, groups)
+            for topic, partition in self._places:
+                trim_behind(self._bus, topic, partition, self._groups[topic])
         except BusError as error:
             _log.info("trimming was put off: %s", error)

@@ -39,7 +39,11 @@ class Settings:
     (`redis+cluster://host:port,host:port`; `rediss+cluster://` with TLS). Empty: in the Redis of redis_url, with the
     bus."""
     partitions: int = 1
-    """Partitions of each event topic on the embedded bus. 1 to 256; fixed once data has been written."""
+    """Partitions of each event topic on the embedded bus. 1 to 256; once data has been written, `rapport partitions`
+    changes it."""
+    workers: int = 1
+    """Processes that share the partitions of all event topics for ingest and features. 1 to 64; more than there are
+    partitions help only as far as there are several topics."""
     host: str = "127.0.0.1"
     """Address that the HTTP services bind."""
     port: int = 8400
@@ -68,6 +72,7 @@ class Settings:
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "partitions": (1, 256),
+    "workers": (1, 64),
     "port": (1024, 65_000),
     "deadline_ms": (1, 10_000),
     "redis_timeout_ms": (1, 10_000),

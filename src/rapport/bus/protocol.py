@@ -83,6 +83,13 @@ class Bus(Protocol):
 
     def reader(self, topic: str, partition: int, after: Position = START) -> Reader: ...
 
+    def wait(self, seconds: float) -> None:
+        """Return when one of this bus's readers may have records, or after `seconds`.
+
+        Raises:
+            BusUnavailable
+        """
+
     def position(self, group: str, topic: str, partition: int) -> Position:
         """The committed position of a group of consumers; START when it has none."""
 

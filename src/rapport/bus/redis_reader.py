@@ -1,4 +1,7 @@
-"""Reading Redis Streams: all readers of one bus share a read, so that an idle flow costs one call and not one each."""
+"""Reading Redis Streams: all readers of one bus share a read, and a wait for what comes next.
+
+An idle flow costs one call and not one each, and a record is taken up when it comes, not at the next turn of a poll.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ __all__ = ["RedisReader", "SharedRead", "parse_id", "to_id"]
 
 _EMPTY_FOR_S = 0.0005
 """For how long an answer "nothing new" holds for the readers that did not ask."""
+_AT_ONCE = 4_000
+"""Most records of each stream that a wait brings along."""
 
 Entry: TypeAlias = tuple[bytes, list[bytes]]
 
@@ -48,6 +53,27 @@ class SharedRead:
         with self._lock:
             for reader in self._readers:
                 reader.empty_until = 0.0
+
+    def wait(self, seconds: float) -> None:
+        """Block until there is something new for a reader, and read it; at once when a reader has records left."""
+        with self._lock:
+            waiting = list(self._readers)
+            if any(reader.ready for reader in waiting):
+                return
+            first: dict[str, Position] = {}
+            for reader in waiting:
+                first[reader.stream] = min(reader.position, first.get(reader.stream, reader.position))
+        if not first:
+            time.sleep(seconds)
+            return
+        # Not under the lock: other threads read on meanwhile. What they have moved past is not handed to them again.
+        found = self._bus.read({(stream, to_id(at)) for stream, at in first.items()}, _AT_ONCE, block_s=seconds)
+        with self._lock:
+            until = time.monotonic() + _EMPTY_FOR_S
+            for reader in waiting:
+                if not reader.ready:
+                    reader.ready = found.get((reader.stream, to_id(reader.position)), [])
+                    reader.empty_until = until if not found else 0.0
 
     def fill(self, asking: RedisReader, max_records: int) -> None:
         """Read what is new for every reader without records; the one that asks is among them."""

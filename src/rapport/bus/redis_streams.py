@@ -6,7 +6,7 @@ Needs Redis 6.2 or later. A record's position is its stream id (milliseconds of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -19,7 +19,7 @@ from rapport.bus import scripts
 from rapport.bus.keys import partition_of
 from rapport.bus.protocol import START, Message, Position
 from rapport.bus.redis_reader import Entry, RedisReader, SharedRead, parse_id, to_id
-from rapport.errors import BusFull, BusUnavailable, PositionMoved, SettingsError
+from rapport.errors import BusError, BusFull, BusUnavailable, PositionMoved, SettingsError
 
 __all__ = ["RedisStreamsBus"]
 
@@ -31,6 +31,7 @@ _CHUNK = 4 * 5_000
 """Values of one call: 5,000 records."""
 _COUNT_STEP = 5_000
 _NO_LIMIT = 1 << 53
+_TRIM_STEP = 2_000
 
 
 class RedisStreamsBus:
@@ -60,6 +61,7 @@ class RedisStreamsBus:
         self._redis.set_response_callback("XREAD", lambda response, **_: response)
         self._publish = self._redis.register_script(scripts.PUBLISH)
         self._commit = self._redis.register_script(scripts.COMMIT)
+        self._repartition = self._redis.register_script(scripts.REPARTITION)
         self._count = self._redis.register_script(scripts.COUNT)
         self._shared = SharedRead(self)
         self._layout_known = False
@@ -77,16 +79,20 @@ class RedisStreamsBus:
 
     def publish(self, messages: Sequence[Message]) -> None:
         streams, totals, records = self._routed(messages)
+        keys = [_PARTITIONS, *streams]
         for at in range(0, len(records), _CHUNK):
             # The first chunk answers for all of them, so that a refused call has published nothing.
             limit, room = (self._max_length, totals) if at == 0 else (_NO_LIMIT, [0] * len(streams))
             with self._reached():
-                answer = self._publish(keys=streams, args=[limit, *room, *records[at : at + _CHUNK]])
-            self._check_full(answer, streams)
+                answer = self._publish(keys=keys, args=[self._partitions, limit, *room, *records[at : at + _CHUNK]])
+            self._check_answer(answer, streams)
         self._shared.forget()
 
     def reader(self, topic: str, partition: int, after: Position = START) -> RedisReader:
         return RedisReader(self, self._shared, topic, partition, after)
+
+    def wait(self, seconds: float) -> None:
+        self._shared.wait(seconds)
 
     def position(self, group: str, topic: str, partition: int) -> Position:
         with self._reached():
@@ -109,7 +115,8 @@ class RedisStreamsBus:
         head = [_field(group, topic, partition), to_id(expected), to_id(position), len(amounts) // 2, *amounts]
         with self._reached():
             answer = self._commit(
-                keys=[_POSITIONS, _COUNTS, *streams], args=[*head, self._max_length, *totals, *records]
+                keys=[_PARTITIONS, _POSITIONS, _COUNTS, *streams],
+                args=[self._partitions, *head, self._max_length, *totals, *records],
             )
         self._shared.forget()
         if answer[0] == b"moved":
@@ -117,7 +124,7 @@ class RedisStreamsBus:
                 f"group {group!r} is at {answer[1].decode()} in {topic}/{partition}, not at {to_id(expected)}: "
                 "another worker has this partition"
             )
-        self._check_full(answer, streams)
+        self._check_answer(answer, streams)
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         with self._reached():
@@ -127,22 +134,34 @@ class RedisStreamsBus:
 
     def trim(self, topic: str, partition: int, before: Position) -> int:
         with self._reached():
-            return int(self._redis.xtrim(self.stream(topic, partition), minid=to_id(before), approximate=False))
+            # In steps: Redis answers nobody else while it frees, and tens of thousands of records take tens of ms.
+            dropped, stream, end = 0, self.stream(topic, partition), to_id(before)
+            while step := int(self._redis.xtrim(stream, minid=end, approximate=True, limit=_TRIM_STEP)):
+                dropped += step
+            return dropped + int(self._redis.xtrim(stream, minid=end, approximate=False))
 
-    def read(self, wanted: set[tuple[str, str]], max_records: int) -> dict[tuple[str, str], list[Entry]]:
+    def read(
+        self, wanted: set[tuple[str, str]], max_records: int, *, block_s: float = 0.0
+    ) -> dict[tuple[str, str], list[Entry]]:
         """What comes after each (stream, id); at most `max_records` of each. For the readers of this bus.
+
+        Args:
+            block_s: how long to wait when there is nothing; then each stream may be named once only.
 
         Raises:
             BusUnavailable
         """
         found: dict[tuple[str, str], list[Entry]] = {}
         left = sorted(wanted)
+        block = ("BLOCK", max(1, int(block_s * 1_000))) if block_s else ()
         while left:
             # A stream is named once per call, for the answer tells streams apart by name only.
             now = dict(left)
             left = [pair for pair in left if now[pair[0]] != pair[1]]
             with self._reached():
-                answer: Any = self._redis.execute_command("XREAD", "COUNT", max_records, "STREAMS", *now, *now.values())
+                answer: Any = self._redis.execute_command(
+                    "XREAD", "COUNT", max_records, *block, "STREAMS", *now, *now.values()
+                )
             for name, entries in answer or ():
                 stream = name.decode()
                 found[stream, now[stream]] = entries
@@ -180,7 +199,50 @@ class RedisStreamsBus:
             records += (index, key.encode("utf-8", "replace"), value, origin.encode("utf-8", "replace"))
         return [self.stream(*place) for place in indexes], [totals[index] for index in indexes.values()], records
 
-    def _check_full(self, answer: list[Any], streams: list[str]) -> None:
+    def repartition(self, partitions: int, readers: Iterable[tuple[str, str]], unread: Iterable[str]) -> None:
+        """Change the number of partitions of every topic, when all that was written has been read: from then on a key's
+        records go to its new partition, and none are left behind in the old one. Those who still route by the old
+        number are refused.
+
+        Args:
+            partitions: the new number.
+            readers: (group, topic) of all who read on from their position.
+            unread: topics that are read from their beginning; a partition that goes may not hold records of them.
+
+        Raises:
+            BusError: a group has not read everything, or a partition that would go holds records of `unread`.
+            SettingsError: this bus object has another number than the bus.
+            BusUnavailable
+        """
+        places = [(group, topic, part) for group, topic in readers for part in range(self._partitions)]
+        leaving = [(topic, part) for topic in unread for part in range(partitions, self._partitions)]
+        streams = [self.stream(topic, part) for _, topic, part in places]
+        held = [self.stream(*place) for place in leaving]
+        fields = [_field(*place) for place in places]
+        with self._reached():
+            answer = self._repartition(
+                keys=[_PARTITIONS, _POSITIONS, *streams, *held],
+                args=[self._partitions, partitions, len(places), *fields],
+            )
+        if answer[0] == b"behind":
+            group, topic, part = places[answer[1]]
+            raise BusError(
+                f"group {group!r} has not read all of {topic}/{part}: records that move to another partition while "
+                "others of the same customer wait would be taken out of order. Stop the producers, `rapport up`, wait "
+                "until `rapport status` shows nobody behind, `rapport down`, and try again"
+            )
+        if answer[0] == b"held":
+            topic, part = leaving[answer[1]]
+            raise BusError(
+                f"partition {part} holds records of {topic}, and would go: retry or drop the dead letters first "
+                f"(`rapport deadletters`), or keep more than {part} partitions"
+            )
+        self._check_answer(answer, streams)
+        self._partitions = partitions
+
+    def _check_answer(self, answer: list[Any], streams: list[str]) -> None:
+        if answer[0] == b"partitions":
+            raise SettingsError(self._wrong_number(int(answer[1])))
         if answer[0] == b"full":
             raise BusFull(
                 f"{streams[answer[1]]} holds {answer[2]} records, and {self._max_length} are allowed: wait until its "
@@ -205,11 +267,14 @@ class RedisStreamsBus:
         self._redis.set(_PARTITIONS, self._partitions, nx=True)
         stored = int(self._redis.get(_PARTITIONS) or self._partitions)
         if stored != self._partitions:
-            raise SettingsError(
-                f"RAPPORT_PARTITIONS={self._partitions}, but this bus was written with {stored} partitions: set it to "
-                f"{stored}, or start with an empty Redis"
-            )
+            raise SettingsError(self._wrong_number(stored))
         self._layout_known = True
+
+    def _wrong_number(self, stored: int) -> str:
+        return (
+            f"RAPPORT_PARTITIONS={self._partitions}, but this bus was written with {stored} partitions: set it to "
+            f"{stored}; to change an installation's number, stop it and run `rapport partitions`"
+        )
 
 
 def _field(group: str, topic: str, partition: int) -> str:

@@ -15,9 +15,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.", show_default=False)]
 
 
-def settings_now() -> Settings:
-    """The settings of this process; from here on nothing reports usage anywhere."""
+def settings_now(**given: object) -> Settings:
+    """The settings of this process, those given as options (not None) before those of the environment; from here on
+    nothing reports usage anywhere."""
+    import os
+
     from rapport.settings import disable_telemetry, load_settings
 
     disable_telemetry()
-    return load_settings()
+    options = {f"RAPPORT_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+    return load_settings({**os.environ, **options})

@@ -64,6 +64,7 @@ for _command in (
     processes.up,
     processes.down,
     processes.status,
+    processes.partitions,
     views.views,
     data.replay,
     rebuilding.rebuild,

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from rapport.settings import Settings
     from rapport.supervisor.state import State
 
-__all__ = ["down", "status", "up"]
+__all__ = ["down", "partitions", "status", "up"]
 
 
 def up(
     ui: Annotated[bool, typer.Option("--ui", help="Also Feast's, MLflow's and Evidently's own pages.")] = False,
     watch: Annotated[bool, typer.Option(help="Also the drift watch.")] = True,
+    workers: Annotated[
+        int, typer.Option(help="Processes that share the partitions; default: RAPPORT_WORKERS.", show_default=False)
+    ] = 0,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay here until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -28,13 +31,16 @@ def up(
     Redis, `feast apply` when the declarations changed, the flows, the decision service and the drift watch; each is
     started again when it dies. What runs already is left alone, and `--ui` adds the pages to it.
 
+    With `--workers`, several processes share the partitions of the bus (RAPPORT_PARTITIONS); the number may differ
+    from one `up` to the next.
+
     Example: rapport up --ui
     """
     from rapport.supervisor import Wanted
     from rapport.supervisor import up as start
     from rapport.supervisor.control import run_here
 
-    settings = settings_now()
+    settings = settings_now(workers=workers or None)
     wanted = Wanted(watch, ui)
     if foreground:
         shown = _Transitions()
@@ -90,6 +96,26 @@ def status(as_json: Json = False) -> None:
         _print_status(state, lag)
     if state.phase is not Phase.READY or not all(service.health.value == "ok" for service in state.services):
         raise typer.Exit(5)
+
+
+def partitions(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="1 to 256.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Change the number of partitions of a bus that has data, while nothing runs.
+
+    Refused while a group of consumers is behind: a customer's events would be taken out of order. Set
+    RAPPORT_PARTITIONS to the new number afterwards.
+
+    Example: rapport partitions 4
+    """
+    from rapport.supervisor.repartition import repartition
+
+    changed = repartition(settings_now(), number)
+    if as_json:
+        emit({"partitions": changed.partitions})
+    else:
+        say(f"the bus has {changed.partitions} partitions: set RAPPORT_PARTITIONS={changed.partitions} from now on")
 
 
 class _Transitions:

@@ -16,7 +16,7 @@ from rapport.errors import ServiceError
 from rapport.processes import is_alive, kill_all, marked, terminate
 from rapport.settings import Settings
 from rapport.supervisor.declarations import apply_declarations
-from rapport.supervisor.installation import installation
+from rapport.supervisor.installation import installation, workers_of
 from rapport.supervisor.logs import open_log, tail
 from rapport.supervisor.service import Service
 from rapport.supervisor.state import Health, Paths, Phase, State, Wanted, read_state, read_wanted, write_state
@@ -59,12 +59,14 @@ def up(settings: Settings, wanted: Wanted | None = None, *, seen: Seen = lambda 
         seen: called with each new state while waiting.
 
     Raises:
-        ServiceError: something does not come up; if nothing ran before, everything is stopped then.
+        ServiceError: something does not come up (if nothing ran before, everything is stopped then), or what runs has
+            another number of workers.
     """
     wanted = wanted or Wanted()
     paths = Paths(settings)
     running = status(settings)
     if running and is_alive(running.supervisor):
+        _check_workers(settings, running)
         wanted |= read_wanted(paths.wanted)
         write_state(paths.wanted, wanted)
         return _wait_ready(settings, wanted, running, seen)
@@ -156,6 +158,16 @@ def as_environment(settings: Settings) -> dict[str, str]:
 def _apply(settings: Settings) -> None:
     if apply_declarations(settings):
         logging.getLogger(__name__).info("feast apply done")
+
+
+def _check_workers(settings: Settings, running: State) -> None:
+    """Workers know of each other by their number alone, so all of them start and stop together."""
+    found = workers_of(service.name for service in running.services)
+    if found != settings.workers:
+        raise ServiceError(
+            f"Rapport runs with {found} worker{'s' * (found > 1)}, not {settings.workers}: `rapport down`, then "
+            f"`rapport up --workers {settings.workers}`; or leave RAPPORT_WORKERS as it was"
+        )
 
 
 def _wait_ready(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
 from rapport.embedded import EmbeddedRedis, redis_url
@@ -12,12 +12,16 @@ from rapport.settings import Settings
 from rapport.supervisor.service import Check, Service, command, http_answers
 from rapport.supervisor.state import Wanted
 
-__all__ = ["installation"]
+__all__ = ["installation", "workers_of"]
+
+
+_WORKER = "flows"
 
 
 def installation(settings: Settings, wanted: Wanted) -> list[Service]:
     """The services of one machine. Redis first unless it is someone else's; then flows; then what reads from them."""
-    services = [_flows(settings), _rebuild(settings), _service(settings)]
+    workers = [_worker(settings, index) for index in range(settings.workers)]
+    services = [*workers, _archive(settings), _rebuild(settings), _service(settings)]
     if not settings.redis_url:
         services.append(_redis(settings))
     if wanted.watch:
@@ -57,9 +61,23 @@ def redis_answers(settings: Settings) -> Check:
     return check
 
 
-def _flows(settings: Settings) -> Service:
-    argv = [sys.executable, "-m", "bytewax.run", "flows.all:flow"]
-    return Service("flows", command(argv, folder=settings.root), stage=1, steady_s=1.5, grace_s=20)
+def _worker(settings: Settings, index: int) -> Service:
+    name = _WORKER if index == 0 else f"{_WORKER}-{index + 1}"
+    return _flow(settings, name, f"flows.worker:flow({index}, {settings.workers})")
+
+
+def _archive(settings: Settings) -> Service:
+    return _flow(settings, "archive", "flows.archive:flow")
+
+
+def _flow(settings: Settings, name: str, flow: str) -> Service:
+    argv = [sys.executable, "-m", "bytewax.run", flow]
+    return Service(name, command(argv, folder=settings.root), stage=1, steady_s=1.5, grace_s=20)
+
+
+def workers_of(names: Iterable[str]) -> int:
+    """How many of the services are workers."""
+    return sum(name.partition("-")[0] == _WORKER for name in names)
 
 
 def _service(settings: Settings) -> Service:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from rapport.errors import BusError, ServiceError
 from rapport.settings import Settings
 
-__all__ = ["lags"]
+__all__ = ["consumers", "lags"]
 
 
 def lags(settings: Settings) -> dict[str, int]:
     """Records behind, by `group topic`; groups that are not behind are there with 0, and empty when the bus is down."""
     from rapport.bus import open_bus
-    from rapport.events.schema import TOPICS
 
-    consumed = [("ingest", topic) for topic in TOPICS]
-    consumed += [(group, f"{topic}.checked") for group in ("features", "archive") for topic in TOPICS]
-    consumed.append(("archive", "decisions"))
     try:
         bus = open_bus(settings)
         return {
@@ -23,7 +19,16 @@ def lags(settings: Settings) -> dict[str, int]:
                 bus.reader(topic, partition, bus.position(group, topic, partition)).lag()
                 for partition in range(bus.partitions(topic))
             )
-            for group, topic in consumed
+            for group, topic in consumers()
         }
     except (BusError, ServiceError):
         return {}
+
+
+def consumers() -> list[tuple[str, str]]:
+    """Each group of consumers and a topic that it reads."""
+    from rapport.events.schema import TOPICS
+
+    found = [("ingest", topic) for topic in TOPICS]
+    found += [(group, f"{topic}.checked") for group in ("features", "archive") for topic in TOPICS]
+    return [*found, ("archive", "decisions")]

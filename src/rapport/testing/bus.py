@@ -30,6 +30,7 @@ class MemoryBus:
         self._max_length = max_length
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
+        self._grown = threading.Condition(self._lock)
         self._records: dict[tuple[str, int], list[_Record]] = {}
         self._ends: Counter[tuple[str, int]] = Counter()
         self._positions: dict[tuple[str, str, int], Position] = {}
@@ -44,6 +45,10 @@ class MemoryBus:
 
     def reader(self, topic: str, partition: int, after: Position = START) -> _MemoryReader:
         return _MemoryReader(self, topic, partition, after)
+
+    def wait(self, seconds: float) -> None:
+        with self._grown:
+            self._grown.wait(seconds)
 
     def position(self, group: str, topic: str, partition: int) -> Position:
         return self._positions.get((group, topic, partition), START)
@@ -92,6 +97,7 @@ class MemoryBus:
             self._ends[place] += 1
             record = _Record(Position(self._ends[place], 0), self._clock.now_us(), message)
             self._records.setdefault(place, []).append(record)
+        self._grown.notify_all()
 
 
 class _MemoryReader:
