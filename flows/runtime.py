@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import signal
@@ -15,9 +16,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from flows.check import Claim
-from flows.seen import SeenEvents
 from rapport.archive import Archive
 from rapport.bus import Bus, open_bus
+from rapport.bus.seen import SeenEvents
 from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
 from rapport.redis_clock import RedisClock
@@ -82,6 +83,8 @@ def keep_out_of_the_collectors_way() -> None:
     """Call when all is loaded: the imports leave millions of objects, and a full collection would walk them all."""
     gc.collect()
     gc.freeze()
+    # What is frozen would be left over when the process ends, and libraries complain of that.
+    atexit.register(gc.unfreeze)
     gc.set_threshold(50_000, 20, 100)
 
 

@@ -47,7 +47,11 @@ def _live(world: Any, present_us: int, seconds: float) -> tuple[ListBus, Answers
     clock = WorldClock(time.time_ns() // 1_000, present_us, world.rate)
     thread = threading.Thread(target=world.live, args=(bus, clock, ask, stop))
     thread.start()
+    # The world may have begun at night, when customers sleep.
+    until_s = time.monotonic() + 10 * seconds
     time.sleep(seconds)
+    while not bus.messages and time.monotonic() < until_s:
+        time.sleep(0.05)
     stop.set()
     thread.join(10)
     assert not thread.is_alive()

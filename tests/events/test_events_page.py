@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.seen import REMEMBERED_S
+from rapport.bus.seen import REMEMBERED_S
 from rapport.events.columns import BASE, COLUMNS
 from rapport.events.decode import MAX_EVENT_BYTES
 from rapport.events.fields import allowed_fields

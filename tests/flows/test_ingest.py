@@ -18,8 +18,8 @@ from given import checked, feedback, letters, message, values
 from flows.archive import archive
 from flows.ingest import GROUP, ingest
 from flows.runtime import Runtime, make_runtime
-from flows.seen import SeenEvents
 from rapport.bus import START, Message, Position
+from rapport.bus.seen import SeenEvents
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.embedded import EmbeddedRedis
 from rapport.events.schema import TOPICS

@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rapport.embedded import EmbeddedRedis, redis_url
 from rapport.errors import ServiceError, SettingsError
 from rapport.settings import Settings
 from rapport.supervisor.control import status
 from rapport.supervisor.lag import consumers
+
+if TYPE_CHECKING:
+    import redis
 
 __all__ = ["repartition"]
 
@@ -31,11 +35,18 @@ def repartition(settings: Settings, partitions: int) -> Settings:
         raise SettingsError(f"{partitions} partitions: 1 to 256 are allowed")
     if status(settings) is not None:
         raise ServiceError("the partitions cannot change while their workers run: `rapport down` first")
+    import redis
+
     from rapport.bus.redis_streams import RedisStreamsBus
+    from rapport.bus.seen import share_seen
     from rapport.dead_letters import DEAD_LETTERS
+    from rapport.events.schema import TOPICS
+    from rapport.online import WRITE_TIMEOUT_S
 
     with _redis(settings) as url:
-        _check_views(settings, url)
+        with redis.Redis.from_url(url, socket_timeout=WRITE_TIMEOUT_S) as client:
+            _check_views(settings, client)
+            share_seen(client, TOPICS, settings.partitions, partitions)
         bus = RedisStreamsBus(url, partitions=settings.partitions)
         # The marks of dead letters have one key, whose partition is 0 however many there are.
         bus.repartition(partitions, consumers(), [DEAD_LETTERS])
@@ -43,15 +54,13 @@ def repartition(settings: Settings, partitions: int) -> Settings:
     return dataclasses.replace(settings, partitions=partitions)
 
 
-def _check_views(settings: Settings, url: str) -> None:
-    import redis
+def _check_views(settings: Settings, client: redis.Redis) -> None:
     import yaml
 
-    from rapport.online import WRITE_TIMEOUT_S, Keeping
+    from rapport.online import Keeping
 
     project = str(yaml.safe_load((settings.root / "feature_store.yaml").read_text())["project"])
-    with redis.Redis.from_url(url, socket_timeout=WRITE_TIMEOUT_S) as client:
-        lacking = [view for view, kept in Keeping(client, project).all().items() if not kept.complete]
+    lacking = [view for view, kept in Keeping(client, project).all().items() if not kept.complete]
     if lacking:
         raise ServiceError(f"the rows of {', '.join(sorted(lacking))} lack their past: `rapport rebuild` first")
 

@@ -17,6 +17,7 @@ from rapport.windows import (
     translate,
     update,
 )
+from rapport.windows.joint import Joint, Wanted
 from rapport.windows.lacking import lacking
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     events = Events(zero, {"value": column_of(Kind.FLOAT, [1.0])})
     rows = update(plan, [None], zero, events)
     read(plan, rows, 0)
+    Joint([Wanted(plan, plan.names, 0)], 1).read(rows, 1, 0)
     history(plan, events, np.array([0, 1]), zero, zero)
     rows = translate(plan, None, rows, position, position)
     lacking(plan, rows)

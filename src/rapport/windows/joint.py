@@ -55,7 +55,7 @@ class JointValues:
     integers: npt.NDArray[np.int64]
     valid: npt.NDArray[np.bool_]
     _lengths: npt.NDArray[np.int64]
-    _bytes: bytes
+    _bytes: bytearray
 
     def texts(self, feature: int) -> tuple[str | None, ...]:
         """The n values of a string feature. Bytes that are not UTF-8, of a damaged row, give U+FFFD."""
@@ -98,7 +98,7 @@ class Joint:
         kept = [row or b"" for row in rows]
         starts = np.fromiter(accumulate(map(len, kept), initial=0), np.int64, len(kept) + 1)
         kept.append(bytes(PADDING))
-        data = b"".join(kept)
+        data = bytearray().join(kept)
         shape = (count, self._width)
         outputs = Outputs(
             np.zeros(len(rows), np.uint8),

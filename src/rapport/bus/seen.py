@@ -14,7 +14,7 @@ import redis
 
 from rapport.errors import BusUnavailable
 
-__all__ = ["REMEMBERED_S", "SeenEvents"]
+__all__ = ["REMEMBERED_S", "SeenEvents", "share_seen"]
 
 REMEMBERED_S = 600
 _PREFIX = "rapport:seen"
@@ -70,7 +70,7 @@ class SeenEvents:
         periods = [arrival_us // self._period_us for arrival_us in arrivals_us]
         # Arrivals ascend within a partition, and a batch rarely spans two periods.
         passed = min(periods) - 2
-        keys = [f"{_PREFIX}:{{{topic}:{partition}}}:{period}" for period in range(passed, max(periods) + 1)]
+        keys = [f"{_of_partition(topic, partition)}{period}" for period in range(passed, max(periods) + 1)]
         args: list[Any] = [_FORGOTTEN_S]
         for period, event_id, place in zip(periods, event_ids, places, strict=True):
             args += (period - passed + 1, event_id, place)
@@ -78,3 +78,32 @@ class SeenEvents:
             return [bool(own) for own in self._claim(keys=keys, args=args)]
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise BusUnavailable(f"Redis does not answer for {_PREFIX}: {error}") from error
+
+
+def share_seen(client: redis.Redis, topics: Sequence[str], before: int, partitions: int) -> None:
+    """Let all partitions of each topic remember what any of them does: for another number of partitions, after which an
+    event that is sent again may go to another one than at first. Safe to repeat.
+
+    Raises:
+        BusUnavailable
+    """
+    try:
+        for topic in topics:
+            for partition in range(before):
+                own = _of_partition(topic, partition)
+                for key in client.scan_iter(f"{own}*", count=1_000):
+                    period = key.decode().removeprefix(own)
+                    _copy(client, f"{own}{period}", [f"{_of_partition(topic, to)}{period}" for to in range(partitions)])
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise BusUnavailable(f"Redis does not answer for {_PREFIX}: {error}") from error
+
+
+def _copy(client: redis.Redis, key: str, to: Sequence[str]) -> None:
+    for name in to:
+        for event_id, place in client.hscan_iter(key, count=1_000):
+            client.hset(name, event_id, place)
+        client.expire(name, _FORGOTTEN_S)
+
+
+def _of_partition(topic: str, partition: int) -> str:
+    return f"{_PREFIX}:{{{topic}:{partition}}}:"
