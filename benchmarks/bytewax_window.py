@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -19,7 +20,8 @@ from bytewax.operators import windowing
 from bytewax.testing import TestingSink, TestingSource, run_main
 
 from benchmarks.frame import Measurement, compared, rate
-from rapport.windows import Aggregation, Column, Events, Kind, Plan, View, compile_view, update
+from benchmarks.memory_rows import MemoryRows
+from rapport.windows import Aggregation, Column, Events, Kind, Plan, View, compile_view
 
 __all__ = ["measure"]
 
@@ -70,17 +72,13 @@ def view() -> View:
 
 def rapport_windows(plan: Plan, given: list[bytes], decoder: msgspec.json.Decoder[Click]) -> int:
     """Micro-batches into rows held in memory."""
-    rows: list[bytes | None] = [None] * CUSTOMERS
+    rows = MemoryRows(plan, CUSTOMERS)
     for start in range(0, len(given), BATCH):
-        batch = [decoder.decode(one) for one in given[start : start + BATCH]]
-        customers = np.fromiter((one.customer for one in batch), np.int64, len(batch))
-        prices = np.fromiter((one.price for one in batch), np.int64, len(batch))
-        times = np.fromiter((one.time_us for one in batch), np.int64, len(batch))
-        touched, row_of_event = np.unique(customers, return_inverse=True)
-        events = Events(times, {"price": Column(Kind.INT, prices, np.full(len(batch), True))})
-        fresh = update(plan, [rows[i] for i in touched], row_of_event, events)
-        for i, row in zip(touched, fresh, strict=True):
-            rows[i] = row
+        batch = decoder.decode_lines(b"\n".join(given[start : start + BATCH]))
+        customers, prices, times = (
+            np.fromiter(map(attrgetter(name), batch), np.int64, len(batch)) for name in ("customer", "price", "time_us")
+        )
+        rows.add(customers, Events(times, {"price": Column(Kind.INT, prices, np.full(len(batch), True))}))
     return len(given)
 
 

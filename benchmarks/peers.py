@@ -26,15 +26,16 @@ import msgspec
 import numpy as np
 
 from benchmarks.frame import Measurement, compared
+from benchmarks.memory_rows import MemoryRows
 from rapport.errors import ServiceError
 from rapport.testing.kafka import KafkaServer, install_jars
-from rapport.windows import Aggregation, Column, Events, Kind, Plan, View, compile_view, update
+from rapport.windows import Aggregation, Column, Events, Kind, Plan, View, compile_view
 
 __all__ = ["measure"]
 
 ROOT = Path(__file__).parents[1]
 CUSTOMERS = 20_000
-BATCH = 4_000
+BATCH = 20_000
 START_US = 1_767_225_600_000_000
 MINUTE_US = 60_000_000
 EVENT_EVERY_US = 3_000
@@ -137,22 +138,17 @@ def view() -> View:
     return View("clicks", {"price": Kind.INT}, aggregations)
 
 
-def to_state(plan: Plan, given: list[bytes], decoder: msgspec.json.Decoder[Click]) -> list[bytes | None]:
-    """Micro-batches into rows held in memory; the rows."""
+def to_state(plan: Plan, given: list[bytes], decoder: msgspec.json.Decoder[Click]) -> MemoryRows:
+    """Micro-batches into rows held in memory; the customers by first appearance."""
     numbers: dict[str, int] = {}
-    rows: list[bytes | None] = []
+    rows = MemoryRows(plan, CUSTOMERS)
     for start in range(0, len(given), BATCH):
-        batch = [decoder.decode(one) for one in given[start : start + BATCH]]
+        batch = decoder.decode_lines(b"\n".join(given[start : start + BATCH]))
         count = len(batch)
         customers = np.fromiter([numbers.setdefault(one.customer, len(numbers)) for one in batch], np.int64, count)
         prices = np.fromiter([one.price for one in batch], np.int64, count)
         times = np.fromiter([one.time_us for one in batch], np.int64, count)
-        rows += [None] * (len(numbers) - len(rows))
-        touched, row_of_event = np.unique(customers, return_inverse=True)
-        events = Events(times, {"price": Column(Kind.INT, prices, np.full(count, True))})
-        places = touched.tolist()
-        for place, row in zip(places, update(plan, [rows[i] for i in places], row_of_event, events), strict=True):
-            rows[place] = row
+        rows.add(customers, Events(times, {"price": Column(Kind.INT, prices, np.full(count, True))}))
     return rows
 
 
