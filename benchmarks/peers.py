@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,14 @@ class Click(msgspec.Struct, gc=False):
     customer: str
     time_us: int
     price: int
+
+
+class Numbers(dict[str, int]):
+    """Numbers keys by first appearance."""
+
+    def __missing__(self, key: str) -> int:
+        self[key] = number = len(self)
+        return number
 
 
 class Peer(NamedTuple):
@@ -140,14 +149,13 @@ def view() -> View:
 
 def to_state(plan: Plan, given: list[bytes], decoder: msgspec.json.Decoder[Click]) -> MemoryRows:
     """Micro-batches into rows held in memory; the customers by first appearance."""
-    numbers: dict[str, int] = {}
+    numbers = Numbers()
     rows = MemoryRows(plan, CUSTOMERS)
     for start in range(0, len(given), BATCH):
         batch = decoder.decode_lines(b"\n".join(given[start : start + BATCH]))
         count = len(batch)
-        customers = np.fromiter([numbers.setdefault(one.customer, len(numbers)) for one in batch], np.int64, count)
-        prices = np.fromiter([one.price for one in batch], np.int64, count)
-        times = np.fromiter([one.time_us for one in batch], np.int64, count)
+        customers = np.fromiter(map(numbers.__getitem__, map(attrgetter("customer"), batch)), np.int64, count)
+        prices, times = (np.fromiter(map(attrgetter(name), batch), np.int64, count) for name in ("price", "time_us"))
         rows.add(customers, Events(times, {"price": Column(Kind.INT, prices, np.full(count, True))}))
     return rows
 

@@ -16,7 +16,7 @@ def test_the_state_answers_the_question() -> None:
     given, plan, decoder = clicks(9_000), compile_view(view()), msgspec.json.Decoder(Click)
     rows = to_state(plan, given, decoder)
     as_of_us = START_US + 9_000 * EVENT_EVERY_US
-    values = read(plan, rows, as_of_us)
+    values = read(plan, rows.rows(), as_of_us)
     numbers: dict[str, list[int]] = {}
     for click in map(decoder.decode, given):
         numbers.setdefault(click.customer, []).append(click.price)
