@@ -92,7 +92,9 @@ def batches(topic: str, raw: Sequence[bytes]) -> Iterator[RecordBatch]:
 
 def made(batch: RecordBatch) -> Checked:
     """A batch checked, with every id new."""
-    return check(batch, lambda system_us: system_us, lambda _topic, ids, _places: [True] * len(ids))
+    return check(
+        batch, lambda system_us: system_us, lambda _topic, _partition, ids, _places, _arrivals_us: [True] * len(ids)
+    )
 
 
 def checked(topic: str, raw: Sequence[bytes]) -> int:

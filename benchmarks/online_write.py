@@ -1,6 +1,6 @@
 """Events into the online store, against an unfenced pipeline of HSETs that writes the same rows.
 
-Clicks, two views over them, batches of 4,000: uniform over 100,000 customers (every event another row, none in the
+Clicks, two views over them, batches of 8,000: uniform over 100,000 customers (every event another row, none in the
 cache), and as in life (Zipf), where many events of a batch fall on one row. Both are read beside redis-py's pipeline of
 the rows of uniform keys, and both sides take turns. The cluster has three nodes on this machine, which share its cores.
 """
@@ -30,7 +30,7 @@ from rapport.windows import Plan
 __all__ = ["measure"]
 
 TOPIC = "customer_clicks"
-BATCH = 4_000
+BATCH = 8_000
 CUSTOMERS = 100_000
 ROUNDS = 5
 Rows = dict[str, dict[bytes, bytes]]

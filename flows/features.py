@@ -31,7 +31,7 @@ __all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
 GROUP = "features"
 """The group of consumers whose positions say which checked events are in the online store."""
 
-_MAX_RECORDS = 4_000
+_MAX_RECORDS = 8_000
 _log = logging.getLogger(__name__)
 Step: TypeAlias = Polled | Tick
 

@@ -21,19 +21,20 @@ _PREFIX = "rapport:seen"
 _FORGOTTEN_S = 86_400
 """A period of arrivals that ingest has not passed is kept for this long after it was last looked at."""
 _CLAIM = """
-local expire = {}
+local call, known, used = redis.call, {}, {}
 for at = 2, #ARGV, 3 do
-  local period = tonumber(ARGV[at])
-  local id, place = ARGV[at + 1], ARGV[at + 2]
-  local first = redis.call('HGET', KEYS[period - 1], id) or redis.call('HGET', KEYS[period], id)
-  if not first then
-    redis.call('HSET', KEYS[period], id, place)
-    expire[period] = true
+  local period, id, place = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  if known[period - 1] == nil then known[period - 1] = call('EXISTS', KEYS[period - 1]) == 1 end
+  local first = known[period - 1] and call('HGET', KEYS[period - 1], id)
+  if not first and call('HSETNX', KEYS[period], id, place) == 1 then
+    used[period], known[period] = true, true
+    ARGV[at] = 1
+  else
+    ARGV[at] = (first or call('HGET', KEYS[period], id)) == place and 1 or 0
   end
-  ARGV[at] = (not first or first == place) and 1 or 0
 end
-for period in pairs(expire) do redis.call('EXPIRE', KEYS[period], ARGV[1]) end
-redis.call('UNLINK', KEYS[1])
+for period in pairs(used) do call('EXPIRE', KEYS[period], ARGV[1]) end
+call('UNLINK', KEYS[1])
 local own = {}
 for at = 2, #ARGV, 3 do own[#own + 1] = ARGV[at] end
 return own

@@ -27,7 +27,7 @@ from rapport.windows.packed import Workspace
 __all__ = ["ApplyReport", "OnlineWriter"]
 
 _ATTEMPTS = 16
-_CHUNK = 1_000
+_CHUNK = 500
 """Customers that are updated at a time, while Redis works on those before and behind them."""
 
 
