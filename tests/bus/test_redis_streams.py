@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,3 +161,37 @@ def test_open_bus_uses_the_settings(redis_url: str, tmp_path: Path) -> None:
     assert bus.partitions("t") == 5
     bus.publish(messages(20))
     assert len(values(bus, "t")) == 20
+
+
+@pytest.fixture
+def restless_threads() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_threads_that_share_a_bus_get_every_record_once(redis_url: str) -> None:
+    bus = RedisStreamsBus(redis_url, partitions=4)
+    messages = [Message("feedback", f"c{number}", b"x") for number in range(24_000)]
+    bus.publish(messages)
+    got: list[list[Position]] = [[] for _ in range(4)]
+
+    def read(partition: int) -> None:
+        reader = bus.reader("feedback", partition)
+        while True:
+            bus.wait(0.001)
+            batch = reader.poll(2_000)
+            if batch is None and not reader.lag():
+                return
+            got[partition] += batch.positions if batch else []
+
+    threads = [threading.Thread(target=read, args=(partition,)) for partition in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(map(len, got)) == len(messages)
+    for positions in got:
+        assert positions == sorted(set(positions))

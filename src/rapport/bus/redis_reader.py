@@ -87,6 +87,14 @@ class SharedRead:
                 reader.ready = found.get((reader.stream, to_id(reader.position)), [])
                 reader.empty_until = 0.0 if reader is asking else until
 
+    def take(self, reader: RedisReader, max_records: int) -> list[Entry]:
+        """The reader's next records. It moves on in the same step: another thread that found it without records, and
+        where it was, would hand it the same ones again."""
+        with self._lock:
+            taken, reader.ready = reader.ready[:max_records], reader.ready[max_records:]
+            reader.position = parse_id(taken[-1][0])
+        return taken
+
 
 class RedisReader:
     """Reads one stream from a position on. See rapport.bus.protocol.Reader."""
@@ -109,10 +117,7 @@ class RedisReader:
             self._shared.fill(self, max_records)
             if not self.ready:
                 return None
-        taken, self.ready = self.ready[:max_records], self.ready[max_records:]
-        batch = _batch(self._topic, self._partition, taken)
-        self.position = batch.positions[-1]
-        return batch
+        return _batch(self._topic, self._partition, self._shared.take(self, max_records))
 
     def _told_empty(self) -> bool:
         told, self.empty_until = self.empty_until, 0.0
