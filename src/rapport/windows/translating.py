@@ -29,8 +29,8 @@ from rapport.windows.rows import (
     series_at,
     write_head,
 )
-from rapport.windows.tiles import DISTINCT_LIMIT, clear, copy, load, room, scratch_tile, write, write_varint
-from rapport.windows.updating import CORRUPT, FULL, HEAD_ROOM, closes, oldest_kept, write_index
+from rapport.windows.tiles import DISTINCT_LIMIT, clear, load, room, scratch_tile, write, write_varint
+from rapport.windows.updating import CORRUPT, FULL, HEAD_ROOM, closes, oldest_kept, put_series, write_index
 
 __all__ = ["translate"]
 
@@ -207,14 +207,9 @@ def _translate_row(
                 return np.int64(CORRUPT)
             oldest = oldest_kept(newest, entry[3], entry[2])
             n_tiles, size = _translate_series(entry, old_series[gaps[s, 3], 4], src, cursor, oldest, tile, scratch)
-        if n_tiles < 0:
-            return n_tiles
-        if at + size + HEAD_ROOM > len(out):
-            return np.int64(FULL)
-        at = write_varint(out, at, n_tiles)
-        if n_tiles:
-            at = write_varint(out, at, size)
-            at = copy(scratch, np.int64(0), size, out, at)
+        at = put_series(n_tiles, size, scratch, out, at)
+        if at < 0:
+            return at
     return at
 
 

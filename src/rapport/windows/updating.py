@@ -246,6 +246,20 @@ def _write_gaps(series, src, start, end, newest, how, out, at):
 
 
 @jit
+def put_series(n_tiles, size, scratch, out, at):
+    """Append a series that was written to `scratch`, behind what it holds: the place behind, or a negative code."""
+    if n_tiles < 0:
+        return n_tiles
+    if at + size + HEAD_ROOM > len(out):
+        return np.int64(FULL)
+    at = write_varint(out, at, n_tiles)
+    if n_tiles:
+        at = write_varint(out, at, size)
+        at = copy(scratch, np.int64(0), size, out, at)
+    return at
+
+
+@jit
 def _update_row(series, src, start, end, newest, events, order, first, last, how, tile, out, at, scratch, cursor):
     """Write a row behind `at`, where its head is: the place behind it, or a negative code."""
     old = end > start
@@ -267,14 +281,9 @@ def _update_row(series, src, start, end, newest, events, order, first, last, how
         n_tiles, size = _update_series(
             entry, src, cursor, rest_stays, oldest, events, order, first, last, tile, scratch
         )
-        if n_tiles < 0:
-            return n_tiles
-        if at + size + HEAD_ROOM > len(out):
-            return np.int64(FULL)
-        at = write_varint(out, at, n_tiles)
-        if n_tiles:
-            at = write_varint(out, at, size)
-            at = copy(scratch, np.int64(0), size, out, at)
+        at = put_series(n_tiles, size, scratch, out, at)
+        if at < 0:
+            return at
     return np.int64(CORRUPT) if old and place != end else at
 
 
