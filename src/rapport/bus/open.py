@@ -21,7 +21,10 @@ def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
 
     Raises:
         ServiceError: the embedded Redis has never been started.
+        SettingsError: an address or a file that cannot be right.
     """
+    if settings.bus_url:
+        return _open_kafka(settings, timeout_s)
     from rapport.bus.redis_streams import RedisStreamsBus
     from rapport.embedded import redis_url
 
@@ -30,4 +33,20 @@ def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
         partitions=settings.partitions,
         max_length=settings.bus_max_length,
         timeout_s=timeout_s,
+    )
+
+
+def _open_kafka(settings: Settings, timeout_s: float) -> Bus:
+    from rapport.bus.groups import groups_of
+    from rapport.bus.kafka import KafkaBus
+    from rapport.bus.kafka_link import link_of
+
+    return KafkaBus(
+        link_of(settings, timeout_s),
+        partitions=settings.partitions,
+        max_length=settings.bus_max_length,
+        replication=settings.kafka_replication,
+        retention_h=settings.kafka_retention_h,
+        groups=groups_of(),
+        home=settings.data_dir,
     )

@@ -16,9 +16,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rapport.bus import scripts
-from rapport.bus.keys import partition_of
-from rapport.bus.protocol import START, Message, Position
+from rapport.bus.keys import partition_for
+from rapport.bus.membership import FixedMembership, commit_each
+from rapport.bus.protocol import START, Hop, Message, Position
 from rapport.bus.redis_reader import Entry, RedisReader, SharedRead, parse_id, to_id
+from rapport.bus.share import WHOLE, Share
 from rapport.errors import BusError, BusFull, BusUnavailable, PositionMoved, SettingsError
 
 __all__ = ["RedisStreamsBus"]
@@ -43,6 +45,8 @@ class RedisStreamsBus:
         max_length: records that one partition of a topic may hold; more are refused with BusFull.
         timeout_s: longest wait for an answer, seconds; then BusUnavailable.
     """
+
+    keeps_read = False
 
     def __init__(
         self, redis_url: str, *, partitions: int = 1, max_length: int = 5_000_000, timeout_s: float = 5.0
@@ -76,6 +80,9 @@ class RedisStreamsBus:
 
     def partitions(self, topic: str) -> int:
         return self._partitions
+
+    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> FixedMembership:
+        return FixedMembership(self, topics, share)
 
     def publish(self, messages: Sequence[Message]) -> None:
         streams, totals, records = self._routed(messages)
@@ -125,6 +132,9 @@ class RedisStreamsBus:
                 "another worker has this partition"
             )
         self._check_answer(answer, streams)
+
+    def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
+        return commit_each(self, group, hops)
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         with self._reached():
@@ -193,10 +203,12 @@ class RedisStreamsBus:
         indexes: dict[tuple[str, int], int] = {}
         totals: Counter[int] = Counter()
         records: list[Any] = []
-        for topic, key, value, origin in messages:
-            index = indexes.setdefault((topic, partition_of(key, self._partitions)), len(indexes) + 1)
+        for message in messages:
+            place = (message.topic, partition_for(message, self._partitions))
+            index = indexes.setdefault(place, len(indexes) + 1)
             totals[index] += 1
-            records += (index, key.encode("utf-8", "replace"), value, origin.encode("utf-8", "replace"))
+            key, origin = (text.encode("utf-8", "replace") for text in (message.key, message.origin))
+            records += (index, key, message.value, origin)
         return [self.stream(*place) for place in indexes], [totals[index] for index in indexes.values()], records
 
     def repartition(self, partitions: int, readers: Iterable[tuple[str, str]], unread: Iterable[str]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from rapport.bus.groups import consumers
 from rapport.errors import BusError, ServiceError
 from rapport.settings import Settings
 
-__all__ = ["consumers", "lags"]
+__all__ = ["lags"]
 
 
 def lags(settings: Settings) -> dict[str, int]:
@@ -23,12 +24,3 @@ def lags(settings: Settings) -> dict[str, int]:
         }
     except (BusError, ServiceError):
         return {}
-
-
-def consumers() -> list[tuple[str, str]]:
-    """Each group of consumers and a topic that it reads."""
-    from rapport.events.schema import TOPICS
-
-    found = [("ingest", topic) for topic in TOPICS]
-    found += [(group, f"{topic}.checked") for group in ("features", "archive") for topic in TOPICS]
-    return [*found, ("archive", "decisions")]

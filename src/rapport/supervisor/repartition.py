@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rapport.bus.groups import consumers
 from rapport.embedded import EmbeddedRedis, redis_url
 from rapport.errors import ServiceError, SettingsError
 from rapport.settings import Settings
 from rapport.supervisor.control import status
-from rapport.supervisor.lag import consumers
 
 if TYPE_CHECKING:
     import redis

@@ -6,6 +6,7 @@ time, `mvn`; where either is missing it says so.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -16,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 
 from rapport.errors import ServiceError
+from rapport.settings import find_root
 
-__all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars"]
+__all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars", "kafka_jars"]
 
 KAFKA_VERSION = "4.1.0"
 _JARS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}")
@@ -171,6 +173,19 @@ def install_jars(folder: Path, artifacts: tuple[str, ...] = _JARS) -> Path:
         raise ServiceError(f"Maven could not fetch {', '.join(artifacts)}: {(ended.stdout + ended.stderr)[-500:]}")
     done.write_text("\n".join(artifacts))
     return folder
+
+
+def kafka_jars() -> Path:
+    """The folder of this broker's jars under `.cache` of the project, filled if it is not; by one process at a time.
+
+    Raises:
+        ServiceError: there is no Maven, or it fails.
+    """
+    folder = find_root(Path(__file__).parent) / ".cache" / "kafka"
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return install_jars(folder)
 
 
 def _dependency(group: str, name: str, version: str) -> str:
