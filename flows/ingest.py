@@ -5,7 +5,6 @@ python -m bytewax.run flows.ingest:flow
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -15,19 +14,16 @@ from bytewax.dataflow import Dataflow
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.check import Checked, Claim, check
 from flows.feed import Feed, Polled
+from flows.hops import HopCommitter
 from flows.runtime import Runtime, open_runtime
 from flows.trim import Trimmer
-from rapport.bus.retry import Patience, Stopped, commit_surely
-from rapport.errors import BusFull, PositionMoved
+from rapport.bus.retry import Patience, Stopped
 from rapport.events.schema import TOPICS
 
 __all__ = ["GROUP", "flow", "ingest"]
 
 GROUP = "ingest"
 """The group of consumers whose positions say what has been ingested."""
-
-_WAIT_WHILE_FULL_S = 0.5
-_log = logging.getLogger(__name__)
 
 
 class Hop(NamedTuple):
@@ -65,42 +61,20 @@ class Committer:
     """Commits hops, and goes back to the stored position when another worker has moved it."""
 
     def __init__(self, feed: Feed, patience: Patience, trimmer: Trimmer) -> None:
-        self._feed = feed
-        self._patience = patience
+        self._committer = HopCommitter(feed, GROUP, patience)
         self._trimmer = trimmer
 
     def handle(self, item: Step) -> None:
         if isinstance(item, Tick):
             self._trimmer.tick()
-        elif not self._feed.is_void(item.polled):
-            self._commit(item)
+        else:
+            self._committer.add(item.polled, item.checked.outputs, item.checked.counts)
+
+    def flush(self) -> None:
+        self._committer.flush()
 
     def close(self) -> None:
         """Nothing is held: each hop was committed when it came."""
-
-    def _commit(self, hop: Hop) -> None:
-        batch = hop.polled.batch
-        try:
-            commit_surely(
-                self._feed.bus,
-                self._patience,
-                GROUP,
-                batch.topic,
-                batch.partition,
-                expected=hop.polled.after,
-                position=batch.positions[-1],
-                outputs=hop.checked.outputs,
-                counts=hop.checked.counts,
-            )
-        except PositionMoved as error:
-            _log.info("reading again: %s", error)
-            self._feed.rewind(batch.topic, batch.partition)
-        except BusFull as error:
-            # Never waited for here: what frees the bus may be a branch of this very worker.
-            _log.warning("ingest of %s/%d waits: %s", batch.topic, batch.partition, error)
-            self._feed.rewind(batch.topic, batch.partition, wait_s=_WAIT_WHILE_FULL_S)
-        except Stopped:
-            self._feed.rewind(batch.topic, batch.partition)
 
 
 def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
@@ -112,7 +86,9 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
         drain: end when everything has been read.
     """
     bus = runtime.bus
-    feed = Feed(bus, TOPICS, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, share=runtime.share)
+    feed = Feed(
+        bus, GROUP, TOPICS, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, share=runtime.share
+    )
     patience = Patience(runtime.stop)
     checker = Checker(feed, patience, runtime.world_us, runtime.claim)
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
@@ -121,7 +97,9 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
     # Hop | Tick
     groups = dict.fromkeys(TOPICS, (GROUP,))
     op.output(
-        "ingest_commit", checked, HandlerSink(lambda: Committer(feed, patience, Trimmer(bus, feed.places, groups)))
+        "ingest_commit",
+        checked,
+        HandlerSink(lambda: Committer(feed, patience, Trimmer(bus, lambda: feed.places, groups))),
     )
 
 

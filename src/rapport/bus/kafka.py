@@ -46,6 +46,7 @@ class KafkaBus:
     """
 
     keeps_read = True
+    one_step = True
 
     def __init__(
         self,

@@ -243,7 +243,7 @@ class KafkaHops:
     def _undone(self, desk: _Desk, error: Any, failed: list[Any]) -> Exception:
         """What a failure means, after it has been cleared up."""
         code = error.code()
-        if code in _SHUT_OUT:
+        if code in _SHUT_OUT or error.fatal():
             _let_go(desk)
             return _ShutOut(desk.name)
         if code in _NO_MEMBER:

@@ -119,6 +119,9 @@ class Bus(Protocol):
     """Whether records stay, for as long as the bus itself is told to keep them, when all have read them; otherwise the
     flows trim what they have read."""
 
+    one_step: bool
+    """Whether `commit_all` makes one step of all hops, and should be given those that came together."""
+
     def partitions(self, topic: str) -> int: ...
 
     def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> Membership:

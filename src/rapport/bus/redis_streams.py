@@ -47,6 +47,7 @@ class RedisStreamsBus:
     """
 
     keeps_read = False
+    one_step = False
 
     def __init__(
         self, redis_url: str, *, partitions: int = 1, max_length: int = 5_000_000, timeout_s: float = 5.0

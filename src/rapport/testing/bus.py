@@ -28,6 +28,7 @@ class MemoryBus:
     """See rapport.bus.protocol.Bus. Positions are (offset from 1, 0). Safe for threads."""
 
     keeps_read = False
+    one_step = False
 
     def __init__(self, *, partitions: int = 1, max_length: int = 5_000_000, clock: Clock | None = None) -> None:
         self._partitions = partitions
