@@ -112,7 +112,7 @@ class KafkaHops:
             return []
         offsets = [_offset(link.topic(hop.topic), hop) for hop in standing]
         if not any(hop.outputs or hop.counts for hop in standing):
-            member.tell(offsets)
+            member.tell(standing)
             member.moved(standing)
             return standing
         with self._lock:

@@ -17,7 +17,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from rapport.bus.kafka_cluster import KafkaCluster
+from rapport.bus.kafka_cluster import KafkaCluster, to_offset
 from rapport.bus.kafka_link import why
 from rapport.bus.kafka_records import next_offset, to_batch
 from rapport.bus.kafka_scan import gone
@@ -77,6 +77,7 @@ class KafkaMember:
         self._assigned_once = False
         self._moved = False
         self._metadata: Any = None
+        self._untold: dict[Place, Position] = {}
         self._held = 0
         self._held_bytes = 0
         self._broken: BusError | None = None
@@ -143,12 +144,10 @@ class KafkaMember:
         """The number of the term in which a place is ours; 0 when it is not."""
         return self._places.get(place, 0)
 
-    def tell(self, offsets: Sequence[TopicPartition]) -> None:
-        """Commit offsets, in order, and without waiting for the answer."""
-        try:
-            self._consumer.commit(offsets=list(offsets), asynchronous=True)
-        except (KafkaException, RuntimeError) as error:
-            _log.info("positions of group %s are told later: %s", self.group, error)
+    def tell(self, hops: Sequence[Hop]) -> None:
+        """Let Kafka know of positions, in order, and without waiting for the answer."""
+        with self._grown:
+            self._untold.update({(hop.topic, hop.partition): hop.position for hop in hops})
 
     def close(self) -> None:
         """Leave; what was told before has arrived then, if Kafka answers."""
@@ -207,6 +206,7 @@ class KafkaMember:
                 break
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
+            self._tell_now(consumer, wait=True)
             consumer.close()
 
     def _break(self, error: BusError) -> None:
@@ -242,6 +242,8 @@ class KafkaMember:
     def _read_on(self) -> None:
         if self._consumer is None:
             self._join()
+        if self._untold:
+            self._tell_now(self._consumer, wait=False)
         if self._moved:
             self._place_readers()
         if self._full():
@@ -265,7 +267,21 @@ class KafkaMember:
         consumer.assign([])
         _log.info("group %s: %d partitions are read here", self.group, len(given))
 
+    def _tell_now(self, consumer: Any, *, wait: bool) -> None:
+        # Here and nowhere else: a consumer serves one thread at a time, and this one asks it all the time.
+        with self._grown:
+            untold, self._untold = self._untold, {}
+        name = self._cluster.link.topic
+        offsets = [TopicPartition(name(topic), part, *to_offset(at)) for (topic, part), at in untold.items()]
+        try:
+            if offsets:
+                consumer.commit(offsets=offsets, asynchronous=not wait)
+        except (KafkaException, RuntimeError) as error:
+            # Whoever reads from there again bears it: those who do not, move positions by transactions.
+            _log.info("group %s: positions were not told: %s", self.group, error)
+
     def _taken(self, consumer: Any, taken: Sequence[TopicPartition]) -> None:
+        self._tell_now(consumer, wait=True)
         with self._grown:
             for buffer in self._buffers.values():
                 self._drop(buffer)
