@@ -17,10 +17,11 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from rapport.bus.groups import groups_of
 from rapport.bus.kafka_cluster import MAX_RECORD_BYTES, KafkaCluster
 from rapport.bus.kafka_counts import KafkaCounts
 from rapport.bus.kafka_hops import KafkaHops
-from rapport.bus.kafka_link import KafkaLink, why
+from rapport.bus.kafka_link import KafkaLink, link_of, why
 from rapport.bus.kafka_member import KafkaMember
 from rapport.bus.kafka_records import produce
 from rapport.bus.kafka_room import Room
@@ -28,6 +29,7 @@ from rapport.bus.kafka_scan import KafkaReader, Scanner
 from rapport.bus.protocol import START, Hop, Message, Position
 from rapport.bus.share import WHOLE, Share
 from rapport.errors import BusError, BusFull, BusUnavailable, PositionMoved
+from rapport.settings import Settings
 
 __all__ = ["KafkaBus"]
 
@@ -71,6 +73,23 @@ class KafkaBus:
         self._identity = _identity(self._home, 0)
         self._lock = threading.Lock()
         self._producer: Any = None
+
+    @classmethod
+    def of(cls, settings: Settings, *, timeout_s: float = 5.0) -> KafkaBus:
+        """The bus that an installation's settings describe.
+
+        Raises:
+            SettingsError: an address, a file or a combination that cannot be right.
+        """
+        return cls(
+            link_of(settings, timeout_s),
+            partitions=settings.partitions,
+            max_length=settings.bus_max_length,
+            replication=settings.kafka_replication,
+            retention_h=settings.kafka_retention_h,
+            groups=groups_of(),
+            home=settings.data_dir,
+        )
 
     def close(self) -> None:
         """Leave the groups and give the connections back. The bus can be used again afterwards."""
@@ -196,16 +215,26 @@ class KafkaBus:
             BusError: the group has members.
             BusUnavailable
         """
-        places = [(topic, partition) for partition in range(self._cluster.partitions)]
+        oldest = self.oldest(topic)
+        places = [(topic, partition) for partition in oldest]
         extents, before = self._cluster.extents(places), self._cluster.positions(group, places)
-        moves = {}
-        for place, (first, end) in extents.items():
-            at = before.get(place, START)
-            if at != START and not first <= at.hi <= end:
-                moves[place] = Position(first, 0)
+        moves = {
+            place: oldest[place[1]]
+            for place, at in before.items()
+            if not extents[place].first <= at.hi <= extents[place].end
+        }
         if moves:
             self._cluster.move(group, moves)
-        return {part: (before[topic, part], position) for (_, part), position in moves.items()}
+        return {place[1]: (before[place], position) for place, position in moves.items()}
+
+    def oldest(self, topic: str) -> dict[int, Position]:
+        """By partition, the position before the oldest record that a topic still has.
+
+        Raises:
+            BusUnavailable
+        """
+        extents = self._cluster.extents((topic, partition) for partition in range(self._cluster.partitions))
+        return {partition: Position(extent.first, 0) for (_, partition), extent in extents.items()}
 
     def _publisher(self) -> Any:
         with self._lock:

@@ -24,7 +24,9 @@ def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
         SettingsError: an address or a file that cannot be right.
     """
     if settings.bus_url:
-        return _open_kafka(settings, timeout_s)
+        from rapport.bus.kafka import KafkaBus
+
+        return KafkaBus.of(settings, timeout_s=timeout_s)
     from rapport.bus.redis_streams import RedisStreamsBus
     from rapport.embedded import redis_url
 
@@ -33,20 +35,4 @@ def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
         partitions=settings.partitions,
         max_length=settings.bus_max_length,
         timeout_s=timeout_s,
-    )
-
-
-def _open_kafka(settings: Settings, timeout_s: float) -> Bus:
-    from rapport.bus.groups import groups_of
-    from rapport.bus.kafka import KafkaBus
-    from rapport.bus.kafka_link import link_of
-
-    return KafkaBus(
-        link_of(settings, timeout_s),
-        partitions=settings.partitions,
-        max_length=settings.bus_max_length,
-        replication=settings.kafka_replication,
-        retention_h=settings.kafka_retention_h,
-        groups=groups_of(),
-        home=settings.data_dir,
     )

@@ -122,6 +122,13 @@ class KafkaServer:
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """End the broker as a crash does. `start` brings it back, at the same address and with its data."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
     @property
     def _log(self) -> Path:
         return self._folder / "kafka.log"
