@@ -23,6 +23,7 @@ __all__ = [
     "TOPICS",
     "arrow_schema",
     "conform",
+    "from_block",
     "from_rows",
     "stored_name",
     "stored_schema",
@@ -79,12 +80,17 @@ def stored_schema(topic: str) -> pa.Schema:
     return pa.schema([*schema, *(pa.field(name, pa.int64()) for name in SOURCE)])
 
 
-def with_source(table: pa.Table, partition: int, positions: Sequence[tuple[int, int]]) -> pa.Table:
-    """The rows with SOURCE: their partition, and each row's position (hi, lo) in it."""
-    hi, lo = zip(*positions, strict=True) if positions else ((), ())
-    for name, values in zip(SOURCE, ([partition] * len(positions), hi, lo), strict=True):
+def with_source(table: pa.Table, partition: int, hi: Sequence[int], lo: Sequence[int]) -> pa.Table:
+    """The rows with SOURCE: their partition, and each row's position in it, two sequences or arrays of integers."""
+    for name, values in zip(SOURCE, (pa.repeat(partition, len(table)), hi, lo), strict=True):
         table = table.append_column(name, pa.array(values, pa.int64()))
     return table
+
+
+def from_block(topic: str, rows: pa.RecordBatch) -> pa.Table:
+    """A topic's table from checked rows of rapport.events.block."""
+    schema = arrow_schema(topic)
+    return pa.table([column.cast(kind) for column, kind in zip(rows.columns, schema.types, strict=True)], schema=schema)
 
 
 def from_rows(topic: str, rows: Sequence[Sequence[Any]]) -> pa.Table:

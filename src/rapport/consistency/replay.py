@@ -23,7 +23,7 @@ from rapport.consistency.report import ConsistencyReport, Difference, Tally
 from rapport.decisions.degraded import FEATURES_CORRUPT, FEATURES_STALE, UNKNOWN_CUSTOMER
 from rapport.decisions.record import DecisionRecord, FeatureValue
 from rapport.events.columns import COLUMNS
-from rapport.feast.arrow import to_column
+from rapport.events.arrow import to_column
 from rapport.settings import Settings
 from rapport.windows import Column, Kind, Plan
 

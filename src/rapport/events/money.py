@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
-from rapport.errors import EventError
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-__all__ = ["MAX_MICROS", "micros"]
+from rapport.errors import EventError
+from rapport.events.arrow import units_of
+
+__all__ = ["MAX_MICROS", "micros", "micros_of"]
 
 MAX_MICROS = 2**63 - 1
 
+_PLACES = 6
+_ARROW = pa.decimal128(38, _PLACES)
 _MILLION = Decimal(1_000_000)
 _LARGEST = Decimal("9223372036854.775807")
 _EXACT = Context(prec=28, traps=[Inexact, InvalidOperation, Overflow])
@@ -36,6 +44,23 @@ def micros(value: Decimal, field: str) -> int:
     if whole != amount:
         raise _too_fine(field, value)
     return whole
+
+
+def micros_of(values: Sequence[Decimal | None], field: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Many values in micros, exact: int64[n], 0 for None; and bool[n], False for None.
+
+    Raises:
+        EventError: as `micros`, of the first value that is refused.
+    """
+    try:
+        array = pa.array(values, _ARROW)
+    except pa.ArrowInvalid:
+        array = None
+    if array is not None and (amounts := units_of(array, fill=0)) is not None and (not len(amounts) or amounts.min() >= 0):
+        return amounts, array.is_valid().to_numpy(zero_copy_only=False)
+    given = [None if value is None else micros(value, field) for value in values]
+    valid = np.fromiter((amount is not None for amount in given), np.bool_, len(given))
+    return np.fromiter((amount or 0 for amount in given), np.int64, len(given)), valid
 
 
 def _too_fine(field: str, value: Decimal) -> EventError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 
 from rapport.windows import Column, Kind, StringArray
 
-__all__ = ["arrow_type", "to_array", "to_column"]
+__all__ = ["arrow_type", "to_array", "to_column", "units_of"]
 
 _TYPES = {Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.STRING: pa.string(), Kind.BOOL: pa.bool_()}
 _ZEROS = {Kind.INT: 0, Kind.FLOAT: 0.0, Kind.BOOL: False}
@@ -49,8 +51,19 @@ def to_array(column: Column) -> pa.Array:
 
 def _units(array: pa.Array) -> np.ndarray:
     """int64[n], decimals in units of their last place: the low word of Arrow's 128 bits."""
-    words = np.frombuffer(array.buffers()[1] or b"", np.int64)[2 * array.offset :]
-    return words[: 2 * len(array) : 2]
+    return _words(array)[::2]
+
+
+def units_of(array: pa.Array, fill: int) -> np.ndarray | None:
+    """int64[n], decimals in units of their last place, `fill` for null; None when one of them needs more bits."""
+    words = _words(array.fill_null(Decimal(fill)) if array.null_count else array)
+    low, high = words[::2], words[1::2]
+    return low if (high == low >> 63).all() else None
+
+
+def _words(array: pa.Array) -> np.ndarray:
+    """int64[2 n], Arrow's 128 bits of decimals."""
+    return np.frombuffer(array.buffers()[1] or b"", np.int64)[2 * array.offset :][: 2 * len(array)]
 
 
 def _decimals(column: Column) -> pa.Array:
