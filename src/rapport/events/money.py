@@ -10,6 +10,7 @@ __all__ = ["MAX_MICROS", "micros"]
 
 MAX_MICROS = 2**63 - 1
 
+_ZERO = Decimal(0)
 _MILLION = Decimal(1_000_000)
 _LARGEST = Decimal("9223372036854.775807")
 _EXACT = Context(prec=28, traps=[Inexact, InvalidOperation, Overflow])
@@ -22,23 +23,21 @@ def micros(value: Decimal, field: str) -> int:
     Raises:
         EventError: not a finite number, negative, with more than 6 decimals, or beyond 2^63 - 1 micros.
     """
-    if not value.is_finite():
-        raise _refused(field, value, "is not a finite number")
-    if value < 0:
-        raise _refused(field, value, "is negative; amounts are positive, and `action` says which way the money goes")
-    if value > _LARGEST:
-        raise _refused(field, value, "is too large: below 9 million million is allowed")
     try:
-        amount = _EXACT.multiply(value, _MILLION)
-        whole = int(amount)
+        if _ZERO <= value <= _LARGEST:
+            return int(_EXACT.to_integral_exact(_EXACT.multiply(value, _MILLION)))
     except DecimalException:
-        raise _too_fine(field, value) from None
-    if whole != amount:
-        raise _too_fine(field, value)
-    return whole
+        pass
+    raise _why(value, field)
 
 
-def _too_fine(field: str, value: Decimal) -> EventError:
+def _why(value: Decimal, field: str) -> EventError:
+    if not value.is_finite():
+        return _refused(field, value, "is not a finite number")
+    if value < 0:
+        return _refused(field, value, "is negative; amounts are positive, and `action` says which way the money goes")
+    if value > _LARGEST:
+        return _refused(field, value, "is too large: below 9 million million is allowed")
     return _refused(field, value, "has more than 6 decimals; round it, or send it as text")
 
 
