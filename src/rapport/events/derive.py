@@ -116,7 +116,7 @@ def _texts(values: Sequence[str | None], kept: Mask) -> pa.Array:
 def _clicks(fields: Fields, _times: Longs) -> Columns:
     action, product = _Words(fields["action"]), fields["product_id"]
     quantity = np.array(fields["quantity"], np.int64)
-    price, priced = micros_of(fields["price"], "price")
+    price, priced = micros_of(fields["price"])
     added, removed = action.are("cart_add"), action.are("cart_remove")
     return {
         "action": fields["action"],
@@ -137,7 +137,7 @@ def _clicks(fields: Fields, _times: Longs) -> Columns:
 
 def _purchases(fields: Fields, times: Longs) -> Columns:
     order = _Words(fields["action"]).are("order")
-    amount, _ = micros_of(fields["amount"], "amount")
+    amount, _ = micros_of(fields["amount"])
     return {
         "action": fields["action"],
         "order_id": _texts(fields["order_id"], order),
