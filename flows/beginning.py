@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import redis
 
-from rapport.events.block import CHECKED_SUFFIX
 from flows.declared import Declared
 from rapport.archive import Archive, archive_writer
 from rapport.bus.protocol import START, Bus, Position
+from rapport.events.block import CHECKED_SUFFIX
 from rapport.online import Keeping, Layouts
 
 __all__ = ["Beginning"]

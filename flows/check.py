@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rapport.bus.keys import partition_of
 from rapport.bus.protocol import Message, Position, RecordBatch
 from rapport.dead_letters import letter_message
 from rapport.errors import EventError
@@ -23,9 +24,9 @@ __all__ = ["Checked", "Claim", "check"]
 Claim: TypeAlias = Callable[
     [str, int, Sequence[str], Sequence[Position], Sequence[int]], npt.NDArray[np.bool_] | Sequence[bool]
 ]
-"""(topic, partition, event ids, the position of each, and its arrival in microseconds) to whether the id belongs to that
-place: False for an id that another place claimed whose record arrived minutes before. Ids of one call are claimed in
-order."""
+"""(topic, partition, event ids, the position of each, and its arrival in microseconds) to whether the id belongs to
+that place: False for an id that another place claimed whose record arrived minutes before. Ids of one call are claimed
+in order."""
 
 
 class Checked(NamedTuple):
@@ -40,18 +41,20 @@ class Checked(NamedTuple):
     counts: dict[str, int]
 
 
-def check(batch: RecordBatch, world_us: Callable[[int], int], claim: Claim) -> Checked:
+def check(batch: RecordBatch, partitions: int, world_us: Callable[[int], int], claim: Claim) -> Checked:
     """Check, clamp and derive a batch's events, and set repeated ones apart.
 
     Args:
         batch: raw records of one event topic.
+        partitions: of the checked topic. An event goes to its customer's, whatever its record's key was.
         world_us: the world's time at a system time, microseconds.
         claim: says which events were seen before.
     """
     rows, refused = _checked(batch, world_us, claim)
     outputs = [
-        Message(batch.topic + CHECKED_SUFFIX, "", block, partition=batch.partition, events=events)
-        for block, events in encode_blocks(batch.topic, rows)
+        Message(batch.topic + CHECKED_SUFFIX, "", block, partition=partition, events=events)
+        for partition, part in _by_partition(rows, partitions)
+        for block, events in encode_blocks(batch.topic, part)
     ]
     outputs += [letter_message(batch, i, error) for i, error in sorted(refused.items())]
     return Checked(outputs, _counts(batch, refused))
@@ -90,10 +93,18 @@ def _without_repeats(
     if own.all():
         return rows, refused
     for n in np.flatnonzero(~own).tolist():
-        refused[numbers[n]] = EventError(
-            "duplicate", "event_id", f"{ids[n]!r} came before, within the last 10 minutes"
-        )
+        refused[numbers[n]] = EventError("duplicate", "event_id", f"{ids[n]!r} came before, within the last 10 minutes")
     return rows.filter(pa.array(own)), refused
+
+
+def _by_partition(rows: pa.RecordBatch, partitions: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    if partitions == 1:
+        yield 0, rows
+        return
+    customers = rows.column("customer_id").to_pylist()
+    places = np.fromiter((partition_of(customer, partitions) for customer in customers), np.int64, len(customers))
+    for partition in np.unique(places).tolist():
+        yield partition, rows.filter(pa.array(places == partition))
 
 
 def _counts(batch: RecordBatch, refused: dict[int, EventError]) -> dict[str, int]:

@@ -6,6 +6,7 @@ python -m bytewax.run flows.ingest:flow
 from __future__ import annotations
 
 import logging
+
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
@@ -17,6 +18,7 @@ from flows.trim import Trimmer
 from rapport.bus.protocol import Position
 from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import BusFull, PositionMoved
+from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
 
 __all__ = ["GROUP", "flow", "ingest"]
@@ -49,8 +51,9 @@ class Ingester:
 
     def _ingest(self, polled: Polled) -> None:
         batch, runtime = polled.batch, self._runtime
+        partitions = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX)
         try:
-            checked = self._patience.call(lambda: check(batch, runtime.world_us, runtime.claim))
+            checked = self._patience.call(lambda: check(batch, partitions, runtime.world_us, runtime.claim))
             commit_surely(
                 self._feed.bus,
                 self._patience,
@@ -93,9 +96,7 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
     # Polled | Tick
     # Checked and committed in one step: what is claimed and not committed yet is then of one batch only.
-    op.output(
-        "ingest_commit", raw, HandlerSink(lambda: Ingester(feed, Patience(runtime.stop), runtime, trimmer))
-    )
+    op.output("ingest_commit", raw, HandlerSink(lambda: Ingester(feed, Patience(runtime.stop), runtime, trimmer)))
 
 
 def flow() -> Dataflow:

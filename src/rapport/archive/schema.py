@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rapport.errors import ArchiveError
 from rapport.events.columns import BASE, COLUMNS
@@ -80,8 +82,8 @@ def stored_schema(topic: str) -> pa.Schema:
     return pa.schema([*schema, *(pa.field(name, pa.int64()) for name in SOURCE)])
 
 
-def with_source(table: pa.Table, partition: int, hi: Sequence[int], lo: Sequence[int]) -> pa.Table:
-    """The rows with SOURCE: their partition, and each row's position in it, two sequences or arrays of integers."""
+def with_source(table: pa.Table, partition: int, hi: NDArray[np.int64], lo: NDArray[np.int64]) -> pa.Table:
+    """The rows with SOURCE: their partition, and the two numbers of each row's position in it."""
     for name, values in zip(SOURCE, (pa.repeat(partition, len(table)), hi, lo), strict=True):
         table = table.append_column(name, pa.array(values, pa.int64()))
     return table

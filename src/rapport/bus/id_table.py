@@ -9,14 +9,15 @@ import numpy.typing as npt
 
 from rapport.windows.compiled import jit
 
-__all__ = ["IdTable", "Words"]
+__all__ = ["IdTable", "Mask", "Words"]
 
 Words: TypeAlias = npt.NDArray[np.uint64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 _LEAST = 1 << 10
 
 
 class IdTable:
-    """Open addressing over uint64 words: a slot is two words of the number, and its value. All zeros is an empty one."""
+    """Open addressing over uint64 words: a slot is two words of the number, and its value; all zeros: empty."""
 
     def __init__(self) -> None:
         self._slots: Words = np.zeros((_LEAST, 3), np.uint64)
@@ -35,20 +36,24 @@ class IdTable:
         _find(self._slots, entries, found)
         return found
 
-    def add(self, entries: Words) -> Words:
-        """Add numbers that are not in it; returns the values of all of them, uint64[n]: for a new one its own.
+    def add(self, entries: Words) -> tuple[Words, Mask]:
+        """Add those numbers that are not in it.
 
         Args:
             entries: uint64[n, 3], two words of the number, of which the first is not 0, and its value, which is not 0.
+
+        Returns:
+            uint64[n], the values of all of them: of a new one its own; and bool[n], which ones are new.
         """
         # At most two slots of three are taken: probing stays short.
         while 3 * (self._used + len(entries)) > 2 * len(self._slots):
             larger = np.zeros((2 * len(self._slots), 3), np.uint64)
             _move(self._slots, larger)
             self._slots = larger
-        found = np.zeros(len(entries), np.uint64)
-        self._used += int(_add(self._slots, entries, found))
-        return found
+        found, new = np.zeros(len(entries), np.uint64), np.zeros(len(entries), np.bool_)
+        _add(self._slots, entries, found, new)
+        self._used += int(new.sum())
+        return found, new
 
 
 @jit
@@ -68,15 +73,13 @@ def _find(slots, entries, found):
 
 
 @jit
-def _add(slots, entries, found):
-    added = 0
+def _add(slots, entries, found, new):
     for i in range(len(entries)):
         at = _slot(slots, entries[i, 0], entries[i, 1])
         if slots[at, 0] == 0:
             slots[at, 0], slots[at, 1], slots[at, 2] = entries[i, 0], entries[i, 1], entries[i, 2]
-            added += 1
+            new[i] = True
         found[i] = slots[at, 2]
-    return added
 
 
 @jit

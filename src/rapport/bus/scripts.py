@@ -63,8 +63,8 @@ append(KEYS[2], streams, 2)
 return {'ok'}
 """
 )
-"""KEYS: number of partitions, ends, streams. ARGV: that number, the records. Answers {'ok'}, {'partitions', the stored one}
-or {'full', index of the stream from 0, its length}."""
+"""KEYS: number of partitions, ends, streams. ARGV: that number, the records. Answers {'ok'}, {'partitions', the stored
+one} or {'full', index of the stream from 0, its length}."""
 
 COMMIT = (
     _APPEND
@@ -85,9 +85,9 @@ redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
 return {'ok'}
 """
 )
-"""KEYS: number of partitions, ends, positions, counters, streams. ARGV: that number, field, expected, new position, number of
-counters, (name, amount) each, the records. Answers {'ok'}, {'partitions', the stored one}, {'moved', stored position}
-or {'full', index of the stream from 0, its length}."""
+"""KEYS: number of partitions, ends, positions, counters, streams. ARGV: that number, field, expected, new position,
+number of counters, (name, amount) each, the records. Answers {'ok'}, {'partitions', the stored one}, {'moved',
+stored position} or {'full', index of the stream from 0, its length}."""
 
 REPARTITION = """
 if (redis.call('GET', KEYS[1]) or ARGV[1]) ~= ARGV[1] then return {'partitions', redis.call('GET', KEYS[1])} end

@@ -11,14 +11,15 @@ that takes a partition over reads it first. An id is its 128-bit Murmur3 hash, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from itertools import chain
+from typing import Any
 
 import mmh3
 import numpy as np
 import numpy.typing as npt
 import redis
 
-from rapport.bus.id_table import IdTable, Words
+from rapport.bus.id_table import IdTable, Mask, Words
 from rapport.bus.protocol import Position
 from rapport.errors import BusUnavailable
 
@@ -30,8 +31,6 @@ _FORGOTTEN_S = 86_400
 """A period of arrivals that ingest has not passed is kept for this long after it was last added to."""
 _AT_ONCE = 500
 """Elements of a list that are read at a time; each has the ids of a batch."""
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 class SeenEvents:
@@ -84,27 +83,25 @@ class SeenEvents:
         self, topic: str, partition: int, tables: dict[int, IdTable], entries: Words, periods: npt.NDArray[np.int64]
     ) -> Mask:
         own = np.zeros(len(entries), np.bool_)
-        new: dict[int, bytes] = {}
+        fresh: dict[int, bytes] = {}
         # Arrivals ascend within a partition, and a batch rarely spans two periods.
         for period in np.unique(periods).tolist():
             those = np.flatnonzero(periods == period)
-            before = tables[period - 1].find(entries[those])
-            others = those[before == 0]
-            table, known = tables[period], len(tables[period])
-            claimed = before
-            claimed[before == 0] = table.add(entries[others])
+            claimed = tables[period - 1].find(entries[those])
+            others = claimed == 0
+            claimed[others], new = tables[period].add(entries[those[others]])
             own[those] = claimed == entries[those, 2]
-            if len(table) > known:
-                new[period] = entries[others].tobytes()
-        self._keep(topic, partition, new, passed=int(periods.min()) - 2)
+            if new.any():
+                fresh[period] = entries[those[others][new]].tobytes()
+        self._keep(topic, partition, fresh, passed=int(periods.min()) - 2)
         return own
 
-    def _keep(self, topic: str, partition: int, new: dict[int, bytes], passed: int) -> None:
-        if not new:
+    def _keep(self, topic: str, partition: int, fresh: dict[int, bytes], passed: int) -> None:
+        if not fresh:
             return
         key = _of_partition(topic, partition)
         pipeline = self._redis.pipeline(transaction=False)
-        for period, content in new.items():
+        for period, content in fresh.items():
             pipeline.rpush(f"{key}{period}", content)
             pipeline.expire(f"{key}{period}", _FORGOTTEN_S)
         pipeline.unlink(f"{key}{passed}")
@@ -164,7 +161,7 @@ def _entries(event_ids: Sequence[str], partition: int, positions: Sequence[Posit
     hashes = b"".join(map(mmh3.hash_bytes, event_ids))
     entries = np.empty((len(event_ids), 3), np.uint64)
     entries[:, :2] = np.frombuffer(hashes, np.uint64).reshape(-1, 2)
-    places = np.array(positions, np.uint64).reshape(-1, 2)
+    places = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(event_ids)).reshape(-1, 2)
     entries[:, 2] = _mixed(_mixed(places[:, 0] + np.uint64(partition << 48)) + places[:, 1])
     entries[:, [0, 2]] |= np.uint64(1)
     return entries

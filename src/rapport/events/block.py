@@ -35,9 +35,9 @@ from rapport.windows.columns import Events
 __all__ = [
     "BLOCK_BYTES",
     "CHECKED_SUFFIX",
+    "Places",
     "block_schema",
     "encode_blocks",
-    "Places",
     "events_of",
     "joined",
     "places_of_rows",

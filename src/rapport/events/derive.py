@@ -100,7 +100,8 @@ class _Words:
         self._codes = np.fromiter(map(self._numbers.__getitem__, words), np.int64, len(words))
 
     def are(self, word: str) -> Mask:
-        return self._codes == self._numbers.get(word, -1)
+        found: Mask = self._codes == self._numbers.get(word, -1)
+        return found
 
 
 def _flag(mask: Mask) -> pa.Array:
