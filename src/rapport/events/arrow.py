@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from rapport.windows import Column, Kind, StringArray
 
-__all__ = ["arrow_type", "to_array", "to_column", "units_of"]
+__all__ = ["arrow_type", "to_array", "to_column", "units_of", "valid_of"]
 
 _TYPES = {Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.STRING: pa.string(), Kind.BOOL: pa.bool_()}
-_ZEROS = {Kind.INT: 0, Kind.FLOAT: 0.0, Kind.BOOL: False}
 _DIGITS = 38
 
 
@@ -22,19 +21,27 @@ def arrow_type(kind: Kind, scale: int = 0) -> pa.DataType:
 
 
 def to_column(kind: Kind, array: pa.Array, scale: int = 0) -> Column:
-    """The engine's column of an Arrow array of the kind's type (strings of any width, decimals of up to 18 digits)."""
-    valid = array.is_valid().to_numpy(zero_copy_only=False)
+    """The engine's column of an Arrow array of the kind's type (strings of any width, decimals of up to 18 digits).
+
+    Arrow's memory is used where it can be, so that a column costs no more than looking at its buffers.
+    """
+    valid = valid_of(array)
     if kind is Kind.DECIMAL:
         return Column(kind, _units(array.cast(arrow_type(kind, scale))), valid, scale)
-    if kind is not Kind.STRING:
-        filled = array.fill_null(_ZEROS[kind]) if array.null_count else array
-        return Column(kind, filled.to_numpy(zero_copy_only=False), valid)
-    wide = array.cast(pa.large_string())
-    _, offsets, data = wide.buffers()
-    if not len(wide) or data is None:
-        return Column(kind, StringArray(np.zeros(0, np.uint8), np.zeros(len(wide) + 1, np.int64)), valid)
-    places = np.frombuffer(offsets, np.int64, len(wide) + 1, wide.offset * 8)
-    return Column(kind, StringArray(np.frombuffer(data, np.uint8)[places[0] : places[-1]], places - places[0]), valid)
+    if kind is Kind.STRING:
+        return Column(kind, _strings(array), valid)
+    content = array.buffers()[1]
+    if kind is Kind.BOOL:
+        return Column(kind, _bools(content, array.offset, len(array)), valid)
+    dtype = np.float64 if kind is Kind.FLOAT else np.int64
+    return Column(kind, np.frombuffer(content or b"", dtype)[array.offset : array.offset + len(array)], valid)
+
+
+def valid_of(array: pa.Array) -> np.ndarray:
+    """bool[n]; False is null."""
+    if not array.null_count:
+        return np.ones(len(array), np.bool_)
+    return _bools(array.buffers()[0], array.offset, len(array))
 
 
 def to_array(column: Column) -> pa.Array:
@@ -47,6 +54,20 @@ def to_array(column: Column) -> pa.Array:
     offsets, data = pa.py_buffer(strings.offsets), pa.py_buffer(np.ascontiguousarray(strings.data))
     wide = pa.Array.from_buffers(pa.large_string(), len(column), [_bits(column), offsets, data])
     return wide.cast(pa.string())
+
+
+def _bools(content: pa.Buffer | None, offset: int, count: int) -> np.ndarray:
+    bits = np.frombuffer(content or b"", np.uint8)
+    return np.unpackbits(bits, bitorder="little", count=offset + count)[offset:].view(np.bool_)
+
+
+def _strings(array: pa.Array) -> StringArray:
+    _, offsets, data = array.buffers()
+    if not len(array) or data is None:
+        return StringArray(np.zeros(0, np.uint8), np.zeros(len(array) + 1, np.int64))
+    width = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    places = np.frombuffer(offsets, width)[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    return StringArray(np.frombuffer(data, np.uint8)[places[0] : places[-1]], places - places[0])
 
 
 def _units(array: pa.Array) -> np.ndarray:

@@ -72,7 +72,7 @@ def block_schema(topic: str) -> pa.Schema:
 
 def encode_blocks(topic: str, rows: pa.RecordBatch) -> Iterator[tuple[bytes, int]]:
     """Rows of the topic's block_schema as blocks of about BLOCK_BYTES each, with the number of their rows."""
-    step = max(1, len(rows) * BLOCK_BYTES // max(1, rows.nbytes))
+    step = max(1, len(rows) * BLOCK_BYTES // max(1, rows.get_total_buffer_size()))
     for first in range(0, len(rows), step):
         part = rows.slice(first, step)
         yield _encode(topic, part), len(part)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rapport.errors import EventError
-from rapport.events.arrow import units_of
+from rapport.events.arrow import units_of, valid_of
 
 __all__ = ["MAX_MICROS", "micros", "micros_of"]
 
@@ -53,7 +53,7 @@ def micros_of(values: Sequence[Decimal | None]) -> tuple[npt.NDArray[np.int64], 
         # Among them is one that is refused, or that only Arrow cannot take.
         array = pa.array([None if value is None else micros(value, "") for value in values], pa.int64())
         amounts = array.fill_null(0).to_numpy()
-    return amounts, array.is_valid().to_numpy(zero_copy_only=False)
+    return amounts, valid_of(array)
 
 
 def _why(value: Decimal, field: str) -> EventError:
