@@ -10,8 +10,14 @@ from typing import NamedTuple
 
 from rapport.bus.protocol import START, Bus, Place, Position, Reader, RecordBatch
 from rapport.bus.share import WHOLE, Share
+from rapport.events.block import CHECKED_SUFFIX
 
 __all__ = ["Feed", "Polled"]
+
+RECORDS = 4_000
+"""Events of a raw topic that are worked on at a time."""
+BLOCKS = 8
+"""Blocks of a checked topic that are worked on at a time: what as many batches of a raw topic became."""
 
 
 class Polled(NamedTuple):
@@ -48,7 +54,6 @@ class Feed:
         start: gives the position to read a partition after; asked at the start and after each rewind.
         stop: set when the flow shall end.
         share: which of the topics' partitions; the others are read by other processes.
-        max_records: most records of one batch.
     """
 
     def __init__(
@@ -60,14 +65,12 @@ class Feed:
         stop: threading.Event,
         *,
         share: Share = WHOLE,
-        max_records: int = 2_000,
     ) -> None:
         self.bus = bus
         self.stop = stop
         self._membership = bus.join(group, topics, share)
         self._terms: Mapping[Place, int] = {}
         self._start = start
-        self._max_records = max_records
         self._state: dict[Place, _Place] = {}
 
     @property
@@ -95,7 +98,7 @@ class Feed:
                 return None
             place.at = self._start(topic, partition)
             place.reader = self._membership.reader(topic, partition, place.at)
-        batch = place.reader.poll(self._max_records)
+        batch = place.reader.poll(BLOCKS if topic.endswith(CHECKED_SUFFIX) else RECORDS)
         if batch is None:
             return None
         polled = Polled(batch, place.at, place.turn)

@@ -5,19 +5,18 @@ python -m bytewax.run flows.ingest:flow
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
-
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
-from flows.check import Checked, Claim, check
+from flows.check import check
 from flows.feed import Feed, Polled
 from flows.hops import HopCommitter
 from flows.runtime import Runtime, open_runtime
 from flows.trim import Trimmer
+from rapport.bus.protocol import Position
 from rapport.bus.retry import Patience, Stopped
+from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
 
 __all__ = ["GROUP", "flow", "ingest"]
@@ -26,55 +25,38 @@ GROUP = "ingest"
 """The group of consumers whose positions say what has been ingested."""
 
 
-class Hop(NamedTuple):
-    """A batch that was read, and what came of it."""
+class Ingester:
+    """Checks what was read and commits what came of it; waits out a Redis that does not answer, and goes back to the
+    stored position when another worker has moved it."""
 
-    polled: Polled
-    checked: Checked
-
-
-Step: TypeAlias = Hop | Tick
-
-
-class Checker:
-    """Turns what was read into what is to be committed; waits out a Redis that does not answer."""
-
-    def __init__(self, feed: Feed, patience: Patience, world_us: Callable[[int], int], claim: Claim) -> None:
+    def __init__(self, feed: Feed, patience: Patience, runtime: Runtime, trimmer: Trimmer) -> None:
         self._feed = feed
         self._patience = patience
-        self._world_us = world_us
-        self._claim = claim
-
-    def step(self, item: Item) -> Step | None:
-        """The item's hop; None when its records are void, or the process is asked to end."""
-        if isinstance(item, Tick):
-            return item
-        if self._feed.is_void(item):
-            return None
-        try:
-            return Hop(item, self._patience.call(lambda: check(item.batch, self._world_us, self._claim)))
-        except Stopped:
-            return None
-
-
-class Committer:
-    """Commits hops, and goes back to the stored position when another worker has moved it."""
-
-    def __init__(self, feed: Feed, patience: Patience, trimmer: Trimmer) -> None:
+        self._runtime = runtime
         self._committer = HopCommitter(feed, GROUP, patience)
         self._trimmer = trimmer
 
-    def handle(self, item: Step) -> None:
+    def handle(self, item: Item) -> None:
         if isinstance(item, Tick):
             self._trimmer.tick()
-        else:
-            self._committer.add(item.polled, item.checked.outputs, item.checked.counts)
+        elif not self._feed.is_void(item):
+            self._ingest(item)
 
     def flush(self) -> None:
         self._committer.flush()
 
     def close(self) -> None:
-        """Nothing is held: each hop was committed when it came."""
+        """Nothing is held: each batch was committed when it came."""
+
+    def _ingest(self, polled: Polled) -> None:
+        batch, runtime = polled.batch, self._runtime
+        partitions = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX)
+        try:
+            checked = self._patience.call(lambda: check(batch, partitions, runtime.world_us, runtime.claim))
+        except Stopped:
+            self._feed.rewind(batch.topic, batch.partition)
+            return
+        self._committer.add(polled, checked.outputs, checked.counts)
 
 
 def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
@@ -86,21 +68,18 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
         drain: end when everything has been read.
     """
     bus = runtime.bus
-    feed = Feed(
-        bus, GROUP, TOPICS, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, share=runtime.share
-    )
-    patience = Patience(runtime.stop)
-    checker = Checker(feed, patience, runtime.world_us, runtime.claim)
+
+    def start(topic: str, partition: int) -> Position:
+        # Since it was read last, if ever, another worker may have claimed ids.
+        runtime.forget(topic, partition)
+        return bus.position(GROUP, topic, partition)
+
+    feed = Feed(bus, GROUP, TOPICS, start, runtime.stop, share=runtime.share)
+    trimmer = Trimmer(bus, lambda: feed.places, dict.fromkeys(TOPICS, (GROUP,)))
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
     # Polled | Tick
-    checked = op.filter_map("ingest_check", raw, checker.step)
-    # Hop | Tick
-    groups = dict.fromkeys(TOPICS, (GROUP,))
-    op.output(
-        "ingest_commit",
-        checked,
-        HandlerSink(lambda: Committer(feed, patience, Trimmer(bus, lambda: feed.places, groups))),
-    )
+    # Checked and committed in one step: what is claimed and not committed yet is then one batch of a partition at most.
+    op.output("ingest_commit", raw, HandlerSink(lambda: Ingester(feed, Patience(runtime.stop), runtime, trimmer)))
 
 
 def flow() -> Dataflow:

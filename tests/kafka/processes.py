@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import multiprocessing
 import os
 from multiprocessing.context import ForkServerContext
@@ -68,14 +67,12 @@ def _archive(environment: Environment, log: str) -> None:
 
 def _become(environment: Environment, log: str) -> None:
     os.environ.update(environment)
-    faulthandler.dump_traceback_later(20, file=open("/tmp/kafka-lead/fh", "w"))
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
 
 
 def _produce(environment: Environment, world: World, share: tuple[int, int], known: Queue[tuple[int, int]]) -> None:
-    faulthandler.dump_traceback_later(20, file=open("/tmp/kafka-lead/fp", "w"))
     bus = open_bus(load_settings(environment), timeout_s=2.0)
     confirmed = doubtful = 0
     for number in range(share[0], world.chunks, share[1]):

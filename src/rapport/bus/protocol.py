@@ -44,6 +44,8 @@ class Message(NamedTuple):
         value: what it carries.
         origin: a producer's name for one of its runs; travels along, so that what became of its records can be counted.
         partition: the partition; None: the key's.
+        events: 0, or how many events the value holds. Records of a topic either all have it or none does; where they
+            have it, the topic's limit is one of events, and so is a reader's lag if the bus can tell.
     """
 
     topic: str
@@ -51,6 +53,7 @@ class Message(NamedTuple):
     value: bytes
     origin: str = ""
     partition: int | None = None
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)

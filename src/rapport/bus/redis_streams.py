@@ -29,6 +29,7 @@ _PREFIX = "rapport:bus"
 _POSITIONS = f"{_PREFIX}:positions"
 _COUNTS = f"{_PREFIX}:counts"
 _PARTITIONS = f"{_PREFIX}:partitions"
+_ENDS = f"{_PREFIX}:ends"
 _CHUNK = 4 * 5_000
 """Values of one call: 5,000 records."""
 _COUNT_STEP = 5_000
@@ -68,6 +69,7 @@ class RedisStreamsBus:
         self._commit = self._redis.register_script(scripts.COMMIT)
         self._repartition = self._redis.register_script(scripts.REPARTITION)
         self._count = self._redis.register_script(scripts.COUNT)
+        self._trimmed = self._redis.register_script(scripts.TRIMMED)
         self._shared = SharedRead(self)
         self._layout_known = False
 
@@ -87,7 +89,7 @@ class RedisStreamsBus:
 
     def publish(self, messages: Sequence[Message]) -> None:
         streams, totals, records = self._routed(messages)
-        keys = [_PARTITIONS, *streams]
+        keys = [_PARTITIONS, _ENDS, *streams]
         for at in range(0, len(records), _CHUNK):
             # The first chunk answers for all of them, so that a refused call has published nothing.
             limit, room = (self._max_length, totals) if at == 0 else (_NO_LIMIT, [0] * len(streams))
@@ -123,7 +125,7 @@ class RedisStreamsBus:
         head = [_field(group, topic, partition), to_id(expected), to_id(position), len(amounts) // 2, *amounts]
         with self._reached():
             answer = self._commit(
-                keys=[_PARTITIONS, _POSITIONS, _COUNTS, *streams],
+                keys=[_PARTITIONS, _ENDS, _POSITIONS, _COUNTS, *streams],
                 args=[self._partitions, *head, self._max_length, *totals, *records],
             )
         self._shared.forget()
@@ -149,7 +151,10 @@ class RedisStreamsBus:
             dropped, stream, end = 0, self.stream(topic, partition), to_id(before)
             while step := int(self._redis.xtrim(stream, minid=end, approximate=True, limit=_TRIM_STEP)):
                 dropped += step
-            return dropped + int(self._redis.xtrim(stream, minid=end, approximate=False))
+            dropped += int(self._redis.xtrim(stream, minid=end, approximate=False))
+            if dropped:
+                self._trimmed(keys=[_ENDS], args=[stream, before.hi])
+            return dropped
 
     def read(
         self, wanted: set[tuple[str, str]], max_records: int, *, block_s: float = 0.0
@@ -179,7 +184,8 @@ class RedisStreamsBus:
         return found
 
     def count_after(self, stream: str, position: Position) -> int:
-        """Records of a stream after a position. Counts from both sides in steps, so it costs the shorter side.
+        """Records of a stream after a position, or the events in them. Counts from both sides in steps, so it costs the
+        shorter side.
 
         Raises:
             BusUnavailable
@@ -188,6 +194,9 @@ class RedisStreamsBus:
         behind: int = 0
         start, end = to_id(position), to_id(position)
         with self._reached():
+            last, first = self._redis.hmget(_ENDS, stream, f"{stream}:from")
+            if last:
+                return int(last) - max(int(first), position.hi)
             while True:
                 step, last = self._count(keys=[stream], args=["XRANGE", f"({start}", "+", _COUNT_STEP])
                 ahead, start = ahead + step, last.decode()
@@ -207,9 +216,10 @@ class RedisStreamsBus:
         for message in messages:
             place = (message.topic, partition_for(message, self._partitions))
             index = indexes.setdefault(place, len(indexes) + 1)
-            totals[index] += 1
+            totals[index] += message.events or 1
+            number = f"{index}:{message.events}" if message.events else index
             key, origin = (text.encode("utf-8", "replace") for text in (message.key, message.origin))
-            records += (index, key, message.value, origin)
+            records += (number, key, message.value, origin)
         return [self.stream(*place) for place in indexes], [totals[index] for index in indexes.values()], records
 
     def repartition(self, partitions: int, readers: Iterable[tuple[str, str]], unread: Iterable[str]) -> None:
