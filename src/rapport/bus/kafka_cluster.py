@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
-from rapport.bus.kafka_link import KafkaLink, reached
+from rapport.bus.kafka_link import KafkaLink, reached, why
 from rapport.bus.protocol import Place, Position
 from rapport.errors import BusError, BusUnavailable, SettingsError
 
@@ -24,6 +24,12 @@ _NO_LEADER = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,
+)
+
+_NO_COORDINATOR = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
 )
 
 
@@ -186,25 +192,34 @@ class KafkaCluster:
         """
         wanted = [TopicPartition(self.link.topic(topic), part) for topic, part in places]
         request = ConsumerGroupTopicPartitions(self.link.group(group), wanted)
-        try:
-            (future,) = self._admin.list_consumer_group_offsets(
-                [request], require_stable=stable, request_timeout=self.link.timeout_s
-            ).values()
-            found = future.result().topic_partitions
-            for each in found:
-                if each.error is not None:
-                    raise KafkaException(each.error)
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
-                raise Unstable(f"a transaction of group {group!r} is open") from error
-            with reached(f"positions of {group}"):
-                raise
+        deadline = time.monotonic() + self.link.timeout_s
+        while True:
+            try:
+                found = self._committed(request, stable)
+                break
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code == KafkaError.UNSTABLE_OFFSET_COMMIT:
+                    raise Unstable(f"a transaction of group {group!r} is open") from error
+                if code not in _NO_COORDINATOR or time.monotonic() > deadline:
+                    raise why(error.args[0], f"positions of {group}") from error
+                time.sleep(0.02)
         skipped = len(self.link.prefix)
         return {
             (each.topic[skipped:], each.partition): to_position(each.offset, each.metadata)
             for each in found
             if each.offset >= 0
         }
+
+    def _committed(self, request: ConsumerGroupTopicPartitions, stable: bool) -> list[Any]:
+        (future,) = self._admin.list_consumer_group_offsets(
+            [request], require_stable=stable, request_timeout=self.link.timeout_s
+        ).values()
+        found: list[Any] = future.result().topic_partitions
+        for each in found:
+            if each.error is not None:
+                raise KafkaException(each.error)
+        return found
 
     def move(self, group: str, positions: Mapping[Place, Position]) -> None:
         """Set positions of a group that has no members now.

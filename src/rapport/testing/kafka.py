@@ -13,11 +13,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from rapport.errors import ServiceError
 from rapport.settings import find_root
+from rapport.testing.certificates import Certificates
 
 __all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars", "kafka_jars"]
 
@@ -55,13 +57,21 @@ class KafkaServer:
         folder: for its data, configuration and log; new, or an earlier server's to find its topics again.
         jars: the folder that `install_jars` filled.
         settings: broker settings beside the ones that make it a single loopback broker.
+        certificates: for a second listener, with TLS and SASL; who may come in is said to the broker afterwards.
     """
 
-    def __init__(self, folder: Path, jars: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        jars: Path,
+        settings: Mapping[str, str] | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         self._folder = folder
         self._jars = jars
         self._settings = dict(settings or {})
-        self._port, self._controller = _free_ports()
+        self._certificates = certificates
+        self._port, self._controller, self._secure_port = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> KafkaServer:
@@ -79,6 +89,11 @@ class KafkaServer:
         return f"127.0.0.1:{self._port}"
 
     @property
+    def secure_bootstrap(self) -> str:
+        """The address of the listener with TLS and SASL."""
+        return f"localhost:{self._secure_port}"
+
+    @property
     def pid(self) -> int | None:
         """The running broker's process id."""
         return self._process.pid if self._process else None
@@ -92,7 +107,8 @@ class KafkaServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
         lines = _PROPERTIES.format(port=self._port, controller=self._controller, folder=self._folder)
-        properties.write_text(lines + "".join(f"{name}={value}\n" for name, value in self._settings.items()))
+        settings = self._settings | (self._secure() if self._certificates else {})
+        properties.write_text(lines + "".join(f"{name}={value}\n" for name, value in settings.items()))
         if not (self._folder / "data" / "meta.properties").is_file():
             self._run("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER, "-c", str(properties))
         with self._log.open("ab") as log:
@@ -128,6 +144,21 @@ class KafkaServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def _secure(self) -> dict[str, str]:
+        listeners = f"PLAINTEXT://127.0.0.1:{self._port},SASL_SSL://{self.secure_bootstrap}"
+        login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        return {
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{self._controller}",
+            "advertised.listeners": listeners,
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": login,
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self._certificates.server if self._certificates else ""),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self._certificates.authority if self._certificates else ""),
+        }
 
     @property
     def _log(self) -> Path:
@@ -210,8 +241,9 @@ def _program(name: str) -> str:
     return found
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
             probe.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1]), int(two.getsockname()[1])
+        return [int(probe.getsockname()[1]) for probe in probes]
