@@ -99,6 +99,7 @@ class KafkaBus:
         self._members.clear()
         self._hops.close()
         self._scanner.close()
+        self._cluster.close()
         with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:

@@ -7,14 +7,21 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
-from rapport.bus.kafka_link import KafkaLink, reached, why
+from rapport.bus.kafka_link import KafkaLink, reached
 from rapport.bus.protocol import Place, Position
 from rapport.errors import BusError, BusUnavailable, SettingsError
 
-__all__ = ["Extent", "KafkaCluster", "Unstable", "to_offset", "to_position"]
+__all__ = ["Extent", "KafkaCluster", "to_offset", "to_position"]
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 """Largest record of topics that are created here."""
@@ -25,16 +32,6 @@ _NO_LEADER = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,
 )
-
-_NO_COORDINATOR = (
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-)
-
-
-class Unstable(BusUnavailable):
-    """A transaction that would move this position is still open."""
 
 
 class Extent(NamedTuple):
@@ -60,7 +57,9 @@ class KafkaCluster:
         self._replication = replication
         self._retention_h = retention_h
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._made: Any = None
+        self._askers: dict[str, Any] = {}
         self._known: set[str] = set()
 
     @property
@@ -181,29 +180,30 @@ class KafkaCluster:
         )
         return {(each.topic, each.partition): future.result().offset for each, future in futures.items()}
 
-    def positions(self, group: str, places: Iterable[Place], *, stable: bool = True) -> dict[Place, Position]:
-        """The committed positions of a group; those it has.
+    def positions(self, group: str, places: Iterable[Place], *, wait_s: float | None = None) -> dict[Place, Position]:
+        """The committed positions of a group; those it has. Positions that an open transaction would move are waited
+        for.
 
         Args:
-            stable: refuse to say while a transaction that moves one is open.
+            wait_s: for how long at most; None: as for any answer.
 
         Raises:
-            Unstable, BusUnavailable
+            BusUnavailable
         """
         wanted = [TopicPartition(self.link.topic(topic), part) for topic, part in places]
-        request = ConsumerGroupTopicPartitions(self.link.group(group), wanted)
-        deadline = time.monotonic() + self.link.timeout_s
-        while True:
-            try:
-                found = self._committed(request, stable)
-                break
-            except KafkaException as error:
-                code = error.args[0].code()
-                if code == KafkaError.UNSTABLE_OFFSET_COMMIT:
-                    raise Unstable(f"a transaction of group {group!r} is open") from error
-                if code not in _NO_COORDINATOR or time.monotonic() > deadline:
-                    raise why(error.args[0], f"positions of {group}") from error
-                time.sleep(0.02)
+        with self._lock:
+            asker = self._askers.get(group)
+            if asker is None:
+                asker = self._askers[group] = Consumer(
+                    self.link.config(
+                        group_id=self.link.group(group), isolation_level="read_committed", enable_auto_commit=False
+                    )
+                )
+        with reached(f"positions of {group}"), self._asking:
+            found = asker.committed(wanted, wait_s or self.link.timeout_s)
+            for each in found:
+                if each.error is not None:
+                    raise KafkaException(each.error)
         skipped = len(self.link.prefix)
         return {
             (each.topic[skipped:], each.partition): to_position(each.offset, each.metadata)
@@ -211,15 +211,12 @@ class KafkaCluster:
             if each.offset >= 0
         }
 
-    def _committed(self, request: ConsumerGroupTopicPartitions, stable: bool) -> list[Any]:
-        (future,) = self._admin.list_consumer_group_offsets(
-            [request], require_stable=stable, request_timeout=self.link.timeout_s
-        ).values()
-        found: list[Any] = future.result().topic_partitions
-        for each in found:
-            if each.error is not None:
-                raise KafkaException(each.error)
-        return found
+    def close(self) -> None:
+        """Give the connections back."""
+        with self._lock:
+            askers, self._askers = self._askers, {}
+        for asker in askers.values():
+            asker.close()
 
     def move(self, group: str, positions: Mapping[Place, Position]) -> None:
         """Set positions of a group that has no members now.

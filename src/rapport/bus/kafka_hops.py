@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from rapport.bus.kafka_cluster import MAX_RECORD_BYTES, KafkaCluster, Unstable, to_offset
+from rapport.bus.kafka_cluster import MAX_RECORD_BYTES, KafkaCluster, to_offset
 from rapport.bus.kafka_counts import COUNTS, KafkaCounts, Own, to_record
 from rapport.bus.kafka_link import why
 from rapport.bus.kafka_member import KafkaMember
 from rapport.bus.kafka_records import produce
 from rapport.bus.protocol import START, Hop, Position
-from rapport.errors import BusError, PositionMoved
+from rapport.errors import BusError, BusUnavailable, PositionMoved
 
 __all__ = ["KafkaHops"]
 
 _TRANSACTION_S = 15.0
 """A transaction of a process that was killed is open, and holds up readers, for so long at most."""
+_SETTLED_WITHIN_S = 0.5
 _TRIES = 4
 _SHUT_OUT = (
     KafkaError._FENCED,
@@ -87,18 +87,14 @@ class KafkaHops:
             BusUnavailable
         """
         place = (topic, partition)
-        for attempt in range(_TRIES):
+        if member:
             try:
-                return self._cluster.positions(group, [place]).get(place, START)
-            except Unstable:
-                if attempt == _TRIES - 1:
-                    raise
-                if attempt and member:
-                    # Left open by this process's last run, as like as not: taking its name ends it.
-                    with self._lock:
-                        self._open(self._desk(self._member_name(group)))
-                time.sleep(0.02)
-        raise AssertionError("unreachable")
+                return self._cluster.positions(group, [place], wait_s=_SETTLED_WITHIN_S).get(place, START)
+            except BusUnavailable:
+                # A transaction is open: this process's last run left it so, as like as not. Taking its name ends it.
+                with self._lock:
+                    self._open(self._desk(self._member_name(group)))
+        return self._cluster.positions(group, [place]).get(place, START)
 
     def of_member(self, member: KafkaMember, hops: Sequence[Hop]) -> list[Hop]:
         """Commit the hops of places that are the member's, in one transaction; returns those that were done.

@@ -99,7 +99,7 @@ class Room:
         slowest: dict[Place, int] = {}
         for group in {group for topic, _ in places for group in self._groups.get(topic, ())}:
             theirs = [place for place in places if group in self._groups.get(place[0], ())]
-            positions = self._cluster.positions(group, theirs, stable=False)
+            positions = self._cluster.positions(group, theirs)
             for place in theirs:
                 at = positions[place].hi if place in positions else 0
                 slowest[place] = min(at, slowest.get(place, at))
