@@ -73,7 +73,7 @@ def _become(environment: Environment, log: str) -> None:
 
 
 def _produce(environment: Environment, world: World, share: tuple[int, int], known: Queue[tuple[int, int]]) -> None:
-    bus = open_bus(load_settings(environment), timeout_s=2.0)
+    bus = open_bus(load_settings(environment), timeout_s=20.0)
     confirmed = doubtful = 0
     for number in range(share[0], world.chunks, share[1]):
         chunk = world.chunk(number)

@@ -31,6 +31,8 @@ _NO_LEADER = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 
 
@@ -68,6 +70,11 @@ class KafkaCluster:
             if self._made is None:
                 self._made = AdminClient(self.link.config())
             return self._made
+
+    def _look_again(self) -> None:
+        """Forget what the client knows of the cluster: after a restart it may go by it for minutes."""
+        with self._lock:
+            self._made = None
 
     def ensure(self, topics: Iterable[str], *, partitions: int = 0, **settings: str) -> None:
         """Create the topics that are missing, and look once whether the others are as they must be.
@@ -169,7 +176,8 @@ class KafkaCluster:
                     # A partition that has just been created, or whose broker went down, has another leader soon.
                     if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
                         raise
-                    time.sleep(0.02)
+                    time.sleep(0.05)
+                    self._look_again()
         return {place: Extent(first[named], end[named]) for named, place in wanted.items()}
 
     def _ends(self, wanted: Iterable[Place], spec: Any) -> dict[Place, int]:

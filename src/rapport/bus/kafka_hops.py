@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from rapport.bus.kafka_cluster import MAX_RECORD_BYTES, KafkaCluster, to_offset
 from rapport.bus.kafka_counts import COUNTS, KafkaCounts, Own, to_record
-from rapport.bus.kafka_link import why
+from rapport.bus.kafka_link import KafkaLink, why
 from rapport.bus.kafka_member import KafkaMember
 from rapport.bus.kafka_records import produce
 from rapport.bus.protocol import START, Hop, Position
@@ -189,7 +189,7 @@ class KafkaHops:
             )
         )
         try:
-            made.init_transactions(link.timeout_s)
+            made.init_transactions(_answer_s(link))
         except KafkaException as error:
             raise why(error.args[0], f"transactions of {desk.name}") from error
         desk.producer = made
@@ -228,8 +228,8 @@ class KafkaHops:
                     key, value = to_record((group, hop.topic, hop.partition, name), amount)
                     producer.produce(link.topic(COUNTS), value, key, 0, on_delivery=told)
             moving = metadata if metadata is not None else self._outsider(group)
-            _again(lambda: producer.send_offsets_to_transaction(offsets, moving, link.timeout_s))
-            _again(lambda: producer.commit_transaction(link.timeout_s))
+            _again(lambda: producer.send_offsets_to_transaction(offsets, moving, _answer_s(link)))
+            _again(lambda: producer.commit_transaction(_answer_s(link)))
         except KafkaException as error:
             raise self._undone(desk, error.args[0], failed) from error
         except BusError:
@@ -252,7 +252,7 @@ class KafkaHops:
 
     def _abort(self, desk: _Desk) -> None:
         try:
-            _again(lambda: desk.producer.abort_transaction(self._cluster.link.timeout_s))
+            _again(lambda: desk.producer.abort_transaction(_answer_s(self._cluster.link)))
         except KafkaException as error:
             _log.info("transaction of %s: %s", desk.name, error.args[0].str())
             _let_go(desk)
@@ -264,6 +264,11 @@ class KafkaHops:
             return consumer.consumer_group_metadata()
         finally:
             consumer.close()
+
+
+def _answer_s(link: KafkaLink) -> float:
+    """How long a step of a transaction is waited for: one that is given up has to be looked up, and done again."""
+    return max(link.timeout_s, _TRANSACTION_S)
 
 
 def _offset(topic: str, hop: Hop) -> TopicPartition:

@@ -65,7 +65,8 @@ class KafkaLink:
             # Seconds to notice a broker that is back would be seconds of delay for the events.
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1_000,
-            "socket.timeout.ms": max(int(self.timeout_s * 1_000), 1_000),
+            # A broker that is slow for once is not to be asked the same again by everybody at the same time.
+            "socket.timeout.ms": max(int(self.timeout_s * 1_000), 10_000),
             "socket.connection.setup.timeout.ms": max(int(self.timeout_s * 1_000), 1_000),
             "socket.nagle.disable": True,
             "log.connection.close": False,
