@@ -15,8 +15,9 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from flows.feed import Feed, Polled
+from flows.helpless import give_up
 from rapport.bus.share import Share
-from rapport.errors import ArchiveError, BusUnavailable, StoreUnavailable
+from rapport.errors import ArchiveError, BusError, BusUnavailable, StoreUnavailable
 
 __all__ = ["TICK", "BusSource", "Handler", "HandlerSink", "Item", "Tick"]
 
@@ -94,6 +95,10 @@ class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
         except (BusUnavailable, StoreUnavailable, ArchiveError) as error:
             _log.warning("reading was put off: %s", error)
             self._wait_s = min(max(self._wait_s * 2, _FIRST_WAIT_S), _LONGEST_WAIT_S)
+        except BusError as error:
+            give_up(error)
+            self._feed.stop.set()
+            raise StopIteration from error
         now_s = time.monotonic()
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + self._tick_s

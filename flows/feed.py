@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rapport.bus.protocol import START, Bus, Place, Position, Reader, RecordBatch
 from rapport.bus.share import WHOLE, Share
+from rapport.errors import BusError
 from rapport.events.block import CHECKED_SUFFIX
 
 __all__ = ["Feed", "Polled"]
@@ -114,7 +115,11 @@ class Feed:
 
     def is_void(self, polled: Polled) -> bool:
         """The partition was rewound, or taken away, since these records were read."""
-        self._look()
+        try:
+            self._look()
+        except BusError:
+            # The source ends the flow for it.
+            return True
         return polled.turn != self._state[polled.batch.topic, polled.batch.partition].turn
 
     def exhausted(self) -> bool:

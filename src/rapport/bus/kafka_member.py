@@ -22,7 +22,7 @@ from rapport.bus.kafka_link import why
 from rapport.bus.kafka_records import next_offset, to_batch
 from rapport.bus.kafka_scan import gone
 from rapport.bus.protocol import START, Hop, Place, Position, RecordBatch
-from rapport.errors import BusError, BusUnavailable
+from rapport.errors import BusError, BusUnavailable, SettingsError
 
 __all__ = ["SESSION_S", "KafkaMember"]
 
@@ -190,8 +190,8 @@ class KafkaMember:
             except BusUnavailable as error:
                 _log.warning("group %s: %s", self.group, error)
                 self._closing.wait(0.5)
-            except BusError as error:
-                self._break(error)
+            except (BusError, SettingsError) as error:
+                self._break(error if isinstance(error, BusError) else BusError(str(error)))
                 break
             except KafkaException as error:
                 failed = why(error.args[0], f"group {self.group}")
