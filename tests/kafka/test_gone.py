@@ -51,8 +51,6 @@ def test_the_process_says_what_to_do_and_goes_on_when_it_was_done(
     assert run(["bus", "lag", "--json"]) == 0
     shown = [tuple(row.values()) for row in json.loads(capsys.readouterr().out)]
     assert ("ingest", "feedback", 0, 8) in shown and len(shown) == 16
-        "  ", ""
-    )
     bus.close()
 
 
