@@ -74,6 +74,11 @@ class KafkaBus:
         self._lock = threading.Lock()
         self._producer: Any = None
 
+    @property
+    def link(self) -> KafkaLink:
+        """How the cluster is reached."""
+        return self._link
+
     @classmethod
     def of(cls, settings: Settings, *, timeout_s: float = 5.0) -> KafkaBus:
         """The bus that an installation's settings describe.
