@@ -86,3 +86,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
     if any(report.nodeid.startswith("tests/oracle/") for report in reports):
         terminalreporter.write_line(f"oracle battery: --oracle-seed {config.option.oracle_seed}")
+    if any("kafka" in report.nodeid for report in reports):
+        given = os.environ.get("RAPPORT_KAFKA")
+        used = f"the broker of RAPPORT_KAFKA={given}" if given else "a real broker, started for the tests (Maven, Java)"
+        terminalreporter.write_line(f"Kafka: {used}")

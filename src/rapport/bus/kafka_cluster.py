@@ -20,11 +20,14 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 from rapport.bus.kafka_link import KafkaLink, reached
 from rapport.bus.protocol import Place, Position
 from rapport.errors import BusError, BusUnavailable, SettingsError
+from rapport.events.schema import TOPICS
 
 __all__ = ["Extent", "KafkaCluster", "to_offset", "to_position"]
 
-MAX_RECORD_BYTES = 8 * 1024 * 1024
+MAX_RECORD_BYTES = 16 * 1024 * 1024
 """Largest record of topics that are created here."""
+_MAX_EVENT_BYTES = 4 * 1024 * 1024
+"""Of topics of events as they are sent: an event that is refused has to fit into a dead letter, in base64."""
 _CREATED_WITHIN_S = 10.0
 _NO_LEADER = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -101,8 +104,9 @@ class KafkaCluster:
         with reached("topics"):
             found = self._described(unknown)
             missing = [topic for topic in unknown if topic not in found]
-            if missing:
-                self._create(missing, partitions, wanted)
+            for topic in missing:
+                raw = topic.removeprefix(self.link.prefix) in TOPICS
+                self._create(topic, partitions, wanted | ({"max.message.bytes": str(_MAX_EVENT_BYTES)} if raw else {}))
             self._check(found, partitions)
         self._known.update(unknown)
 
@@ -120,24 +124,23 @@ class KafkaCluster:
                     raise
         return found
 
-    def _create(self, topics: Sequence[str], partitions: int, settings: Mapping[str, str]) -> None:
-        new = [NewTopic(topic, partitions, self._replication, config=dict(settings)) for topic in topics]
-        for topic, future in self._admin.create_topics(new, request_timeout=self.link.timeout_s).items():
-            try:
-                future.result()
-            except KafkaException as error:
-                code = error.args[0].code()
-                if code == KafkaError.INVALID_REPLICATION_FACTOR:
-                    raise SettingsError(
-                        f"RAPPORT_KAFKA_REPLICATION={self._replication}: Kafka cannot create {topic} so: "
-                        f"{error.args[0].str()}"
-                    ) from None
-                if code != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise
+    def _create(self, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
+        new = NewTopic(topic, partitions, self._replication, config=dict(settings))
+        try:
+            self._admin.create_topics([new], request_timeout=self.link.timeout_s)[topic].result()
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.INVALID_REPLICATION_FACTOR:
+                raise SettingsError(
+                    f"RAPPORT_KAFKA_REPLICATION={self._replication}: Kafka cannot create {topic} so: "
+                    f"{error.args[0].str()}"
+                ) from None
+            if code != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
         deadline = time.monotonic() + _CREATED_WITHIN_S
-        while len(self._described(topics)) < len(topics):
+        while topic not in self._described([topic]):
             if time.monotonic() > deadline:
-                raise BusUnavailable(f"Kafka has not created {', '.join(topics)} within {_CREATED_WITHIN_S:g} s")
+                raise BusUnavailable(f"Kafka has not created {topic} within {_CREATED_WITHIN_S:g} s")
             time.sleep(0.02)
 
     def _check(self, found: Mapping[str, int], partitions: int) -> None:
