@@ -35,8 +35,15 @@ _AT_ONCE = 2_000
 _POLL_S = 0.05
 _FULL_FOR_S = 30.0
 """The buffer may be full for so long before the member stops to fetch and only keeps in touch."""
+_FENCED_TIMES = 3
+_FENCED_WITHIN_S = 60.0
+"""A member that is shut out so often, in so short a time, gives way."""
 _log = logging.getLogger(__name__)
 _terms = itertools.count(1)
+
+
+class _Fenced(Exception):  # noqa: N818 - a state, not an error
+    """Another consumer has joined under this one's name."""
 
 
 @dataclass(slots=True)
@@ -78,6 +85,7 @@ class KafkaMember:
         self._moved = False
         self._metadata: Any = None
         self._untold: dict[Place, Position] = {}
+        self._fenced_s: list[float] = []
         self._held = 0
         self._held_bytes = 0
         self._broken: BusError | None = None
@@ -187,6 +195,8 @@ class KafkaMember:
         while not self._closing.is_set():
             try:
                 self._read_on()
+            except _Fenced as fenced:
+                self._join_again(str(fenced))
             except BusUnavailable as error:
                 _log.warning("group %s: %s", self.group, error)
                 self._closing.wait(0.5)
@@ -208,6 +218,33 @@ class KafkaMember:
         if consumer is not None:
             self._tell_now(consumer, wait=True)
             consumer.close()
+
+    def _join_again(self, why_: str) -> None:
+        """Another one has this member's name: itself, when it joined a second time after an outage, or another process,
+        which then does the same, until the one that came first has had enough."""
+        now_s = time.monotonic()
+        self._fenced_s = [at_s for at_s in self._fenced_s if now_s - at_s < _FENCED_WITHIN_S] + [now_s]
+        if len(self._fenced_s) >= _FENCED_TIMES:
+            self._break(
+                BusError(
+                    f"group {self.group!r}: {why_}: another process is {self._identity!r}; workers of one machine need "
+                    "numbers of their own, installations folders of their own"
+                )
+            )
+            self._closing.set()
+        _log.warning("group %s: %s; joining again", self.group, why_)
+        with self._grown:
+            self._give_back()
+        consumer, self._consumer = self._consumer, None
+        consumer.close()
+        self._closing.wait(0.2 * len(self._fenced_s))
+
+    def _give_back(self) -> None:
+        """Nothing is ours any more; the condition is held."""
+        for buffer in self._buffers.values():
+            self._drop(buffer)
+        self._buffers = {}
+        self._places = {}
 
     def _break(self, error: BusError) -> None:
         with self._grown:
@@ -283,10 +320,7 @@ class KafkaMember:
     def _taken(self, consumer: Any, taken: Sequence[TopicPartition]) -> None:
         self._tell_now(consumer, wait=True)
         with self._grown:
-            for buffer in self._buffers.values():
-                self._drop(buffer)
-            self._buffers = {}
-            self._places = {}
+            self._give_back()
         consumer.unassign()
         _log.info("group %s: %d partitions are given back", self.group, len(taken))
 
@@ -339,10 +373,7 @@ class KafkaMember:
             wanted = (buffer.next if buffer.next >= 0 else buffer.wanted) if buffer else 0
             raise gone(self._cluster, self.group, topic, partition, wanted)
         if error.code() == KafkaError._FATAL or error.fatal():
-            raise BusError(
-                f"group {self.group!r}: {error.str()}: another process is {self._identity!r}; workers of one machine "
-                "need numbers of their own, installations folders of their own"
-            )
+            raise _Fenced(error.str())
         _log.warning("group %s: %s", self.group, error.str())
         failed = why(error, f"group {self.group}")
         if not isinstance(failed, BusUnavailable):
