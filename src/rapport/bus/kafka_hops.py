@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -25,9 +26,12 @@ from rapport.errors import BusError, BusUnavailable, PositionMoved
 
 __all__ = ["KafkaHops"]
 
-_TRANSACTION_S = 15.0
-"""A transaction of a process that was killed is open, and holds up readers, for so long at most."""
+_TRANSACTION_S = 10.0
+"""A transaction of a process that was killed and does not come back is open, and holds up readers, until Kafka finds it
+older than this; it looks every 10 seconds."""
 _SETTLED_WITHIN_S = 0.5
+_GIVEN_UP_S = 20.0
+"""A transaction that has come to no end by then is settled under its name taken anew."""
 _TRIES = 4
 _SHUT_OUT = (
     KafkaError._FENCED,
@@ -54,7 +58,6 @@ class _Desk:
 
     name: str
     producer: Any = None
-    uses: int = 0
 
 
 class KafkaHops:
@@ -189,7 +192,7 @@ class KafkaHops:
             )
         )
         try:
-            made.init_transactions(_answer_s(link))
+            _within(_GIVEN_UP_S, lambda: made.init_transactions(_answer_s(link)))
         except KafkaException as error:
             raise why(error.args[0], f"transactions of {desk.name}") from error
         desk.producer = made
@@ -228,8 +231,12 @@ class KafkaHops:
                     key, value = to_record((group, hop.topic, hop.partition, name), amount)
                     producer.produce(link.topic(COUNTS), value, key, 0, on_delivery=told)
             moving = metadata if metadata is not None else self._outsider(group)
-            _again(lambda: producer.send_offsets_to_transaction(offsets, moving, _answer_s(link)))
-            _again(lambda: producer.commit_transaction(_answer_s(link)))
+
+            def settle() -> None:
+                _again(lambda: producer.send_offsets_to_transaction(offsets, moving, _answer_s(link)))
+                _again(lambda: producer.commit_transaction(_answer_s(link)))
+
+            _within(_GIVEN_UP_S, settle)
         except KafkaException as error:
             raise self._undone(desk, error.args[0], failed) from error
         except BusError:
@@ -252,7 +259,8 @@ class KafkaHops:
 
     def _abort(self, desk: _Desk) -> None:
         try:
-            _again(lambda: desk.producer.abort_transaction(_answer_s(self._cluster.link)))
+            producer = desk.producer
+            _within(_GIVEN_UP_S, lambda: _again(lambda: producer.abort_transaction(_answer_s(self._cluster.link))))
         except KafkaException as error:
             _log.info("transaction of %s: %s", desk.name, error.args[0].str())
             _let_go(desk)
@@ -289,6 +297,32 @@ def _again(call: Callable[[], None]) -> None:
             if not error.args[0].retriable() or attempt == _TRIES - 1:
                 raise
     return None
+
+
+def _within(seconds: float, call: Callable[[], None]) -> None:
+    """A call in a thread of its own, which is left to itself when it has not come back in time: Kafka's client may wait
+    for ever for an answer that a broker took with it when it went down, whatever time it was given.
+
+    Raises:
+        KafkaException
+    """
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        error = ended.get(timeout=seconds)
+    except Empty:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer")) from None
+    if error is not None:
+        raise error
 
 
 def _let_go(desk: _Desk) -> None:

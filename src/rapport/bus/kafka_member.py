@@ -29,11 +29,11 @@ __all__ = ["SESSION_S", "KafkaMember"]
 SESSION_S = 10.0
 """A member that has not been heard of for so long is taken for dead, and its partitions are given to others."""
 _MAX_HELD = 32_000
-_MAX_HELD_BYTES = 64 * 1024 * 1024
+_MAX_HELD_BYTES = 32 * 1024 * 1024
 """What the thread reads ahead; librdkafka holds as much again."""
 _AT_ONCE = 2_000
 _POLL_S = 0.05
-_FULL_FOR_S = 30.0
+_FULL_FOR_S = 2.0
 """The buffer may be full for so long before the member stops to fetch and only keeps in touch."""
 _FENCED_TIMES = 3
 _FENCED_WITHIN_S = 60.0
