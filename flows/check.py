@@ -10,8 +10,9 @@ from rapport.bus.protocol import Message, RecordBatch
 from rapport.dead_letters import letter_message
 from rapport.errors import EventError
 from rapport.events.codec import CHECKED_SUFFIX, encode_row
-from rapport.events.decode import decode
+from rapport.events.decode import Registered, decode_many
 from rapport.events.derive import Row, row_of
+from rapport.events.schema import Event
 
 __all__ = ["CHECKED_SUFFIX", "Checked", "Claim", "check"]
 
@@ -35,15 +36,22 @@ class Checked(NamedTuple):
     counts: dict[str, int]
 
 
-def check(batch: RecordBatch, world_us: Callable[[int], int], claim: Claim) -> Checked:
+def check(
+    batch: RecordBatch, world_us: Callable[[int], int], claim: Claim, formats: Registered | None = None
+) -> Checked:
     """Check, clamp and derive a batch's events, and set repeated ones apart.
 
     Args:
         batch: raw records of one event topic.
         world_us: the world's time at a system time, microseconds.
         claim: says which events were seen before.
+        formats: decodes events of registered schemas.
+
+    Raises:
+        RegistryUnavailable: a schema is not known yet; the whole batch has to wait for it.
     """
-    results = [_row(batch, i, world_us) for i in range(len(batch))]
+    events = decode_many(batch.topic, batch.values, formats)
+    results = [_row(batch, i, event, world_us) for i, event in enumerate(events)]
     results = _without_repeats(batch, results, claim)
     outputs: list[Message] = []
     fates: list[str] = []
@@ -68,9 +76,11 @@ def _counts(batch: RecordBatch, fates: list[str]) -> dict[str, int]:
     return dict(counts)
 
 
-def _row(batch: RecordBatch, i: int, world_us: Callable[[int], int]) -> Row | EventError:
+def _row(batch: RecordBatch, i: int, event: Event | EventError, world_us: Callable[[int], int]) -> Row | EventError:
+    if isinstance(event, EventError):
+        return event
     try:
-        return row_of(batch.topic, decode(batch.topic, batch.values[i]), world_us(batch.arrivals_us[i]))
+        return row_of(batch.topic, event, world_us(batch.arrivals_us[i]))
     except EventError as error:
         return error
 

@@ -19,6 +19,7 @@ from flows.runtime import Runtime, open_runtime
 from flows.trim import Trimmer
 from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import BusFull, PositionMoved
+from rapport.events.decode import Registered
 from rapport.events.schema import TOPICS
 
 __all__ = ["GROUP", "flow", "ingest"]
@@ -41,13 +42,21 @@ Step: TypeAlias = Hop | Tick
 
 
 class Checker:
-    """Turns what was read into what is to be committed; waits out a Redis that does not answer."""
+    """Turns what was read into what is to be committed; waits out a Redis or a Schema Registry that does not answer."""
 
-    def __init__(self, feed: Feed, patience: Patience, world_us: Callable[[int], int], claim: Claim) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        patience: Patience,
+        world_us: Callable[[int], int],
+        claim: Claim,
+        formats: Registered | None = None,
+    ) -> None:
         self._feed = feed
         self._patience = patience
         self._world_us = world_us
         self._claim = claim
+        self._formats = formats
 
     def step(self, item: Item) -> Step | None:
         """The item's hop; None when its records are void, or the process is asked to end."""
@@ -56,7 +65,8 @@ class Checker:
         if self._feed.is_void(item):
             return None
         try:
-            return Hop(item, self._patience.call(lambda: check(item.batch, self._world_us, self._claim)))
+            checked = self._patience.call(lambda: check(item.batch, self._world_us, self._claim, self._formats))
+            return Hop(item, checked)
         except Stopped:
             return None
 
@@ -114,7 +124,7 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
     bus = runtime.bus
     feed = Feed(bus, TOPICS, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, share=runtime.share)
     patience = Patience(runtime.stop)
-    checker = Checker(feed, patience, runtime.world_us, runtime.claim)
+    checker = Checker(feed, patience, runtime.world_us, runtime.claim, runtime.formats)
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
     # Polled | Tick
     checked = op.filter_map("ingest_check", raw, checker.step)

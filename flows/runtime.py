@@ -21,6 +21,7 @@ from rapport.bus import Bus, open_bus
 from rapport.bus.seen import SeenEvents
 from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
+from rapport.events.formats import Formats, open_formats
 from rapport.redis_clock import RedisClock
 from rapport.settings import Settings, disable_telemetry, load_settings
 
@@ -39,6 +40,7 @@ class Runtime:
         world_us: the world's time at a system time, microseconds.
         claim: the memory of event ids.
         archive: the event archive.
+        formats: decodes events of registered schemas; None: there is no Schema Registry.
         share: the partitions that this process reads, of those that workers share out.
         stop: set when the flows shall end.
     """
@@ -48,6 +50,7 @@ class Runtime:
     world_us: Callable[[int], int]
     claim: Claim
     archive: Archive
+    formats: Formats | None = None
     share: Share = WHOLE
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -66,6 +69,7 @@ def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
         world_us=RedisClock(client).at,
         claim=SeenEvents(client).claim,
         archive=Archive(settings.data_dir / "archive"),
+        formats=open_formats(settings),
         share=share,
     )
 

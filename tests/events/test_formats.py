@@ -243,7 +243,8 @@ def test_an_amount_with_more_digits_than_its_schema_allows_is_not_rounded(tmp_pa
     schema = json.loads(LANGUAGES["avro"].text("purchase_events"))
     plain = json.loads(json.dumps(schema).replace("logicalType", "note"))
     digits = 123_456_789_012_345_678_901_234_567_890
-    values = {**typed("purchase_events", GOOD["purchase_events"]), "amount": digits.to_bytes(13, "big")}
+    raw_values = {"event_time": 1_740_830_400_250_000, "amount": digits.to_bytes(13, "big")}
+    values = {**typed("purchase_events", GOOD["purchase_events"]), **raw_values}
     formats = formats_of(tmp_path, RegisteredSchema(text=json.dumps(schema)))
     error = refusal("purchase_events", written(RegisteredSchema(text=json.dumps(plain)), values), formats)
     assert error.field == "amount" and "123456789012345678901234.567890 is too large" in error.detail

@@ -12,6 +12,8 @@ from rapport.errors import RegistryRefused, RegistryUnavailable, SettingsError
 from rapport.registry.schema import Kind, RegisteredSchema
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
     from rapport.settings import Settings
@@ -46,7 +48,7 @@ class _Error(msgspec.Struct):
 
 
 class Registry:
-    """A registry. Connects when it is first asked.
+    """A registry. Each question has a connection of its own.
 
     Args:
         url: its address, up to what stands before `/schemas` and `/subjects`.
@@ -58,7 +60,7 @@ class Registry:
         self.url = url.rstrip("/")
         self._login = (user, password) if user else None
         self._ca_file = ca_file
-        self._http: httpx.Client | None = None
+        self._trusted: ssl.SSLContext | None = None
 
     def schema(self, schema_id: int) -> RegisteredSchema | None:
         """The schema of an id; None: the registry knows none.
@@ -145,29 +147,30 @@ class Registry:
     def _ask(self, method: str, path: str, body: bytes | None) -> httpx.Response:
         import httpx
 
-        if self._http is None:
-            self._http = self._connect()
         headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
         if body is not None:
             headers["Content-Type"] = headers["Accept"]
         try:
-            answer = self._http.request(method, self.url + path, content=body, headers=headers)
+            # A schema is asked for once in its life: no connection is kept for the next.
+            with httpx.Client(timeout=_TIMEOUT_S, auth=self._login, verify=self._tls(), trust_env=False) as http:
+                answer = http.request(method, self.url + path, content=body, headers=headers)
         except httpx.HTTPError as error:
             raise RegistryUnavailable(f"{self._name} does not answer: {type(error).__name__}: {error}") from None
         if answer.status_code >= 500 or answer.status_code in (401, 403, 408, 429):
             raise RegistryUnavailable(f"{self._name} answers {answer.status_code}{self._hint(answer)}")
         return answer
 
-    def _connect(self) -> httpx.Client:
-        import ssl
+    def _tls(self) -> ssl.SSLContext:
+        if self._trusted is None:
+            import ssl
 
-        import httpx
-
-        try:
-            trusted = ssl.create_default_context(cafile=str(self._ca_file)) if self._ca_file else True
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"RAPPORT_REGISTRY_CA_FILE={self._ca_file} holds no certificates: {error}") from None
-        return httpx.Client(timeout=_TIMEOUT_S, auth=self._login, verify=trusted, trust_env=False)
+            try:
+                self._trusted = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+            except (OSError, ValueError) as error:
+                raise SettingsError(
+                    f"RAPPORT_REGISTRY_CA_FILE={self._ca_file} holds no certificates: {error}"
+                ) from None
+        return self._trusted
 
     def _good(self, answer: httpx.Response, what: str) -> httpx.Response:
         if answer.status_code == 404 and not self._error(answer).error_code:
