@@ -112,6 +112,32 @@ def test_the_same_event_or_the_same_refusal(known: Formats, data: st.DataObject)
     assert results == [expected] * len(FORMATS)
 
 
+@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_event_that_is_cut_off_is_refused(known: Formats, topic: str, name: str) -> None:
+    value = written(schema_of(topic, name), typed(topic, GOOD[topic]), id_of(topic, name))
+    for result in decode_many(topic, [value[:end] for end in range(5, len(value))], known):
+        # Fields of protobuf may be left out: only there can what is left be an event.
+        assert isinstance(result, EventError) or name == "proto"
+
+
+VARINTS = st.sampled_from([b"\xff" * 9 + b"\x01", b"\xfe\xff\xff\xff\x0f", b"\x80" * 40, b"\x01", b"\xff" * 11])
+
+
+@given(st.data())
+def test_hostile_bytes_never_crash(known: Formats, data: st.DataObject) -> None:
+    topic, name = data.draw(st.sampled_from(TOPICS)), data.draw(st.sampled_from(FORMATS))
+    good = written(schema_of(topic, name), typed(topic, GOOD[topic]), id_of(topic, name))
+    at = data.draw(st.integers(5, len(good)))
+    middle = data.draw(
+        st.binary(max_size=20) | VARINTS | st.text(max_size=9).map(str.encode) | st.just(b"\xed\xa0\x80")
+    )
+    nested = data.draw(st.sampled_from([b"", b"", b"[" * 20_000, b"\x0b" * 20_000]))
+    (result,) = decode_many(topic, [good[:at] + middle + nested + good[data.draw(st.integers(at, len(good))) :]], known)
+    if isinstance(result, EventError):
+        assert result.detail and len(result.detail) < 400
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("name", ["avro", "proto"])
 def test_numbers_that_are_none(known: Formats, name: str, number: float) -> None:
