@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -38,7 +38,7 @@ class _Answer(msgspec.Struct):
     """A schema as the API gives it; without a type it is Avro."""
 
     schema: str
-    kind: Kind = msgspec.field(default="AVRO", name="schemaType")
+    kind: str = msgspec.field(default="AVRO", name="schemaType")
     references: list[_Reference] = []
 
 
@@ -67,13 +67,15 @@ class Registry:
 
         Raises:
             RegistryUnavailable: it does not answer, or not as a registry does.
-            RegistryRefused: the schema, with what it refers to, is too large.
+            RegistryRefused: the schema, with what it refers to, is too large; or in a language that is not read.
         """
         # Confluent's own registry gives the compiled .proto file when it is asked so; others give what was registered.
         answer = self._get(f"/schemas/ids/{schema_id}?format=serialized", _NO_SCHEMA)
         if answer is None:
             return None
         found = self._read(answer, _Answer)
+        if found.kind not in get_args(Kind):
+            raise RegistryRefused(f"schema {schema_id} is in {found.kind[:40]!r}; {', '.join(get_args(Kind))} are read")
         references: dict[str, str] = {}
         self._refer(found, references)
         size = len(found.schema) + sum(map(len, references.values()))
