@@ -337,6 +337,21 @@ def test_schemas_that_cannot_be_used(tmp_path: Path, kind: Any, text: str, words
         assert error.reason == "bad_schema" and words in error.detail and "schema 1" in error.detail
 
 
+def test_enums_and_wrappers_in_protobuf(tmp_path: Path) -> None:
+    text = """syntax = "proto3";
+        import "google/protobuf/timestamp.proto"; import "google/protobuf/wrappers.proto";
+        enum Priority { normal = 0; urgent = 3; }
+        message Ticket { string event_id = 1; string customer_id = 2; google.protobuf.Timestamp event_time = 3;
+            string action = 4; google.protobuf.StringValue ticket_id = 5; Priority priority = 6;
+            optional google.protobuf.StringValue category = 7; repeated string unknown = 8; }"""
+    formats = formats_of(tmp_path, RegisteredSchema(kind="PROTOBUF", text=text))
+    body = b"\x0a\x01e\x12\x01c\x1a\x02\x08\x01\x22\x06opened\x2a\x03\x0a\x01t"
+    event = decode("support_tickets", head(1) + b"\0" + body + b"\x30\x03", formats)
+    assert (event.ticket_id, event.priority, event.category) == ("t", "urgent", None)  # type: ignore[attr-defined]
+    assert decode("support_tickets", head(1) + b"\0" + body, formats).priority == "normal"  # type: ignore[attr-defined]
+    assert refusal("support_tickets", head(1) + b"\0" + body + b"\x30\x09", formats).field == "priority"
+
+
 def test_the_right_message_of_a_file_is_taken(tmp_path: Path) -> None:
     text = """syntax = "proto3";
         import "google/protobuf/timestamp.proto";

@@ -27,8 +27,8 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
     "/schemas/ids/4": (200, b"<html>"),
     "/schemas/ids/5": (503, b"busy"),
     "/schemas/ids/6": (429, b'{"error_code": 429, "message": "slowly"}'),
-    "/schemas/ids/7": (200, b'{"schema": "{}", "references": [{"name": "a", "subject": "s/ /x", "version": 1}]}'),
-    "/subjects/s%2F%20%2Fx/versions/1": (200, b'{"schema": "1", "references": [{"name": "a", "subject": "", "version": 1}]}'),
+    "/schemas/ids/7": (200, b'{"schema": "{}", "references": [{"name": "a", "subject": "s/", "version": 1}]}'),
+    "/subjects/s%2F/versions/1": (200, b'{"schema": "1", "references": [{"name": "a", "subject": "", "version": 1}]}'),
     "/schemas/ids/8": (200, b'{"schema": "{}", "schemaType": "XML"}'),
 }  # fmt: skip
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from rapport.errors import EventError
 from rapport.events.fields import patterns
-from rapport.events.money import MAX_MICROS, micros
+from rapport.events.money import MAX_MICROS, check_amount
 from rapport.events.refusal import refuse_value
 from rapport.events.schema import EVENT_TYPES, CustomerClick, Event, Feedback, PurchaseEvent
 
 __all__ = ["check_event"]
 
 _FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MICROS = Decimal(MAX_MICROS)
 _SAYS_SOMETHING = ("csat", "nps", "resolved", "resolution_time_s")
 
 
@@ -52,7 +54,7 @@ def _check_click(event: CustomerClick) -> None:
         if event.currency is None:
             raise EventError("missing_field", "currency", "price is given without its currency; give both or neither")
         _check_currency("customer_clicks", event.currency)
-        if micros(event.price, "price") * event.quantity > MAX_MICROS:
+        if check_amount(event.price, "price") * event.quantity > _MAX_MICROS:
             raise EventError("bad_value", "price", f"{event.price} x quantity {event.quantity} is too large an amount")
     elif event.currency is not None:
         _check_currency("customer_clicks", event.currency)
@@ -61,7 +63,7 @@ def _check_click(event: CustomerClick) -> None:
 
 def _check_purchase(event: PurchaseEvent) -> None:
     _check_currency("purchase_events", event.currency)
-    micros(event.amount, "amount")
+    check_amount(event.amount, "amount")
 
 
 def _check_currency(topic: str, currency: str) -> None:

@@ -31,7 +31,8 @@ def fill(topic: str, values: dict[str, Any]) -> Event:
 def time_of(us: int) -> datetime | int:
     """A time from microseconds since 1970; the number itself when it is no year's, for the struct to refuse."""
     try:
-        return _EPOCH + timedelta(microseconds=us)
+        # Days, seconds, microseconds: timedelta takes long over a number of microseconds that is no int of C.
+        return _EPOCH + timedelta(0, us // 1_000_000, us % 1_000_000)
     except OverflowError:
         return us
 

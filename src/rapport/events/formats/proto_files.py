@@ -25,7 +25,7 @@ _MAIN = "rapport-event.proto"
 _COMPILE_S = 20
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 _PATH = re.compile(r"[\w.-]+(/[\w.-]+)*\.proto")
-_WELL_KNOWN = re.compile(r"google/(protobuf|type)/([a-z_]+)\.proto")
+_WELL_KNOWN = re.compile(r"google/protobuf/([a-z_]+)\.proto")
 _MALFORMED = (DecodeError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
@@ -63,7 +63,8 @@ def load_proto(schema: RegisteredSchema) -> ProtoFile:
     """
     try:
         if _is_compiled(schema.text):
-            return ProtoFile(_with_needed([_compiled(text) for text in (*schema.references.values(), schema.text)]))
+            files = {**schema.references, _MAIN: schema.text}
+            return ProtoFile(_with_needed([_compiled(name, text) for name, text in files.items()]))
         return ProtoFile(_compile(schema))
     except _MALFORMED as error:
         raise RegistryRefused(f"not a file of Protocol Buffers: {type(error).__name__} {error}"[:250]) from None
@@ -73,10 +74,13 @@ def _is_compiled(text: str) -> bool:
     return _BASE64.fullmatch(text) is not None
 
 
-def _compiled(text: str) -> FileDescriptorProto:
+def _compiled(name: str, text: str) -> FileDescriptorProto:
     if not _is_compiled(text):
         raise RegistryRefused("one file is compiled, and another is text")
-    return FileDescriptorProto.FromString(b64decode(text))
+    file = FileDescriptorProto.FromString(b64decode(text))
+    # Others import it by the name that the reference gives it, whatever it calls itself.
+    file.name = name
+    return file
 
 
 def _with_needed(files: list[FileDescriptorProto]) -> list[FileDescriptorProto]:
@@ -98,7 +102,7 @@ def _well_known(name: str) -> FileDescriptorProto:
     if match is None:
         raise RegistryRefused(f"imports {name[:80]!r}, which it does not refer to in the registry")
     try:
-        module = import_module(f"google.{match[1]}.{match[2]}_pb2")
+        module = import_module(f"google.protobuf.{match[1]}_pb2")
     except ImportError:
         raise RegistryRefused(f"imports {name[:80]!r}, which there is not") from None
     file = FileDescriptorProto()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor  # type: ignore[import-untyped]
@@ -19,15 +20,14 @@ from rapport.registry import RegisteredSchema
 __all__ = ["protobuf_reader"]
 
 _Convert: TypeAlias = Callable[[Any], Any]
-_Fields: TypeAlias = dict[int, tuple[str, _Convert | None]]
-"""Of the fields that we know, by their number: our name, and what makes a plain value of theirs."""
+_Pick: TypeAlias = Callable[[Any], dict[str, Any]]
+"""Gives the fields of a message that we know and that were set, as plain values by name."""
 
 _MAX_INDEXES = 16
 _MALFORMED = (DecodeError, MemoryError, RecursionError, TypeError, ValueError)
 _WRAPPERS = {f"google.protobuf.{name}Value" for name in ("String", "Int32", "Int64", "UInt32", "UInt64", "Bool")} | {
     "google.protobuf.DoubleValue",
     "google.protobuf.FloatValue",
-    "google.type.Decimal",
 }
 """Messages that are their field `value`."""
 
@@ -44,7 +44,7 @@ def protobuf_reader(topic: str, name: str, schema: RegisteredSchema) -> Read:
         RegistryRefused: the schema cannot be used.
     """
     file = load_proto(schema)
-    by_indexes: dict[bytes, tuple[Any, _Fields]] = {}
+    by_indexes: dict[bytes, tuple[Any, _Pick]] = {}
 
     def decode(raw: bytes) -> Event:
         # One byte 0 is the short form of the file's first message, and nearly all there is.
@@ -53,14 +53,9 @@ def protobuf_reader(topic: str, name: str, schema: RegisteredSchema) -> Read:
         found = by_indexes.get(head)
         if found is None:
             found = by_indexes[head] = _message(file, _indexes(head), topic, name)
-        kind, fields = found
-        values: dict[str, Any] = {}
+        kind, pick = found
         try:
-            for field, value in kind.FromString(raw[end:]).ListFields():
-                known = fields.get(field.number)
-                if known is not None:
-                    ours, convert = known
-                    values[ours] = value if convert is None else convert(value)
+            values = pick(kind.FromString(raw[end:]))
         except _MALFORMED as error:
             raise bad_payload(name, error) from None
         return fill(topic, values)
@@ -68,19 +63,45 @@ def protobuf_reader(topic: str, name: str, schema: RegisteredSchema) -> Read:
     return decode
 
 
-def _message(file: ProtoFile, indexes: list[int], topic: str, name: str) -> tuple[Any, _Fields]:
+def _message(file: ProtoFile, indexes: list[int], topic: str, name: str) -> tuple[Any, _Pick]:
     kind = file.message(indexes)
     if kind is None:
         raise EventError("bad_payload", "", f"{name} has no message {indexes}")
-    return kind, _fields(kind.DESCRIPTOR, topic)
+    return kind, _picker(kind.DESCRIPTOR, topic)
 
 
-def _fields(message: Descriptor, topic: str) -> _Fields:
-    known = allowed_fields(topic)
-    return {field.number: (field.name, _converter(field)) for field in message.fields if field.name in known}
+def _picker(message: Descriptor, topic: str) -> _Pick:
+    known = [field for field in message.fields if field.name in allowed_fields(topic)]
+    converting = [(field.name, field.has_presence, found) for field in known if (found := _converter(field))]
+    plain = [field.name for field in known if not _converter(field)]
+    get = _getter(plain)
+    with_presence = {field.name for field in known if field.has_presence}
+
+    def pick(message: Any) -> dict[str, Any]:
+        # Most fields are set, and to something: only of the others it has to be asked whether they are there. That
+        # takes a third of the time of ListFields.
+        values = {
+            name: value
+            for name, value in zip(plain, get(message), strict=True)
+            if value or (name in with_presence and message.HasField(name))
+        }
+        for name, presence, convert in converting:
+            if message.HasField(name) if presence else getattr(message, name):
+                values[name] = convert(getattr(message, name))
+        return values
+
+    return pick
+
+
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Several attributes at once."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda message: tuple(getattr(message, name) for name in names)
 
 
 def _converter(field: FieldDescriptor) -> _Convert | None:
+    """What makes a plain value of a field's; None: it is one."""
     if field.is_repeated:
         return lambda _: []
     if field.enum_type is not None:
