@@ -230,6 +230,13 @@ def test_a_damaged_file_is_fetched_again(server: ApicurioServer, client: Any, tm
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_a_disk_that_takes_nothing_does_not_stop_events(server: ApicurioServer, client: Any, tmp_path: Path) -> None:
+    value = serialized(client, "avro", "feedback", "full", typed("feedback", GOOD["feedback"]))
+    (tmp_path / "schemas").write_bytes(b"a file where the folder should be")
+    formats = Formats(KeptSchemas(Registry(server.url), tmp_path / "schemas"))
+    assert decode("feedback", value, formats) == decode("feedback", raw("feedback"))
+
+
 def test_the_command(server: ApicurioServer, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("RAPPORT_ROOT", str(ROOT))
     monkeypatch.setenv("RAPPORT_REGISTRY_URL", server.url)

@@ -29,6 +29,8 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
     "/schemas/ids/6": (429, b'{"error_code": 429, "message": "slowly"}'),
     "/schemas/ids/7": (200, b'{"schema": "{}", "references": [{"name": "a", "subject": "s/", "version": 1}]}'),
     "/subjects/s%2F/versions/1": (200, b'{"schema": "1", "references": [{"name": "a", "subject": "", "version": 1}]}'),
+    "/schemas/ids/9": (301, b""),
+    "/schemas/ids/10": (200, b" " * 600_000),
     "/schemas/ids/8": (200, b'{"schema": "{}", "schemaType": "XML"}'),
 }  # fmt: skip
 
@@ -105,8 +107,10 @@ def test_a_schema_that_refers_to_itself_is_fetched_once(registry: Registry) -> N
     [
         (3, RegistryRefused, "262,144 are allowed"),
         (4, RegistryUnavailable, "does not answer as a Schema Registry does"),
-        (5, RegistryUnavailable, "answers 503"),
-        (6, RegistryUnavailable, "answers 429: slowly"),
+        (5, RegistryUnavailable, "answers /schemas/ids/5 with 503"),
+        (6, RegistryUnavailable, "with 429: slowly"),
+        (9, RegistryUnavailable, "with 301: RAPPORT_REGISTRY_URL has to be"),
+        (10, RegistryRefused, "too large"),
         (8, RegistryRefused, "'XML'; AVRO, JSON, PROTOBUF are read"),
         (99, RegistryUnavailable, "RAPPORT_REGISTRY_URL has to be"),
     ],

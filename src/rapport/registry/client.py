@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -23,6 +23,7 @@ __all__ = ["MAX_SCHEMA_BYTES", "Registry", "open_registry"]
 MAX_SCHEMA_BYTES = 262_144
 """Largest schema that is taken, with all that it refers to."""
 
+_KINDS: dict[str, Kind] = {"AVRO": "AVRO", "JSON": "JSON", "PROTOBUF": "PROTOBUF"}
 _MAX_REFERENCES = 16
 _TIMEOUT_S = 5.0
 _NO_SUBJECT, _NO_VERSION, _NO_SCHEMA = 40401, 40402, 40403
@@ -40,6 +41,21 @@ class _Answer(msgspec.Struct):
     schema: str
     kind: str = msgspec.field(default="AVRO", name="schemaType")
     references: list[_Reference] = []
+
+
+class _Reply(NamedTuple):
+    """What the registry replied."""
+
+    path: str
+    status: int
+    body: bytes
+
+    @property
+    def error(self) -> _Error:
+        try:
+            return msgspec.json.decode(self.body, type=_Error)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return _Error()
 
 
 class _Error(msgspec.Struct):
@@ -70,18 +86,18 @@ class Registry:
             RegistryRefused: the schema, with what it refers to, is too large; or in a language that is not read.
         """
         # Confluent's own registry gives the compiled .proto file when it is asked so; others give what was registered.
-        answer = self._get(f"/schemas/ids/{schema_id}?format=serialized", _NO_SCHEMA)
-        if answer is None:
+        found = self._get(f"/schemas/ids/{schema_id}?format=serialized", _NO_SCHEMA)
+        if found is None:
             return None
-        found = self._read(answer, _Answer)
-        if found.kind not in get_args(Kind):
-            raise RegistryRefused(f"schema {schema_id} is in {found.kind[:40]!r}; {', '.join(get_args(Kind))} are read")
+        kind = _KINDS.get(found.kind)
+        if kind is None:
+            raise RegistryRefused(f"schema {schema_id} is in {found.kind[:40]!r}; {', '.join(_KINDS)} are read")
         references: dict[str, str] = {}
         self._refer(found, references)
         size = len(found.schema) + sum(map(len, references.values()))
         if size > MAX_SCHEMA_BYTES:
             raise RegistryRefused(f"schema {schema_id} has {size:,} bytes; {MAX_SCHEMA_BYTES:,} are allowed")
-        return RegisteredSchema(kind=found.kind, text=found.schema, references=references)
+        return RegisteredSchema(kind=kind, text=found.schema, references=references)
 
     def is_compatible(self, subject: str, kind: Kind, text: str) -> tuple[bool, list[str]]:
         """Whether a schema may follow those of a subject, by the subject's own level; and what the registry says.
@@ -91,10 +107,10 @@ class Registry:
             RegistryRefused: it is no schema.
         """
         path = f"/compatibility/subjects/{quote(subject, safe='')}/versions?verbose=true"
-        answer = self._post(path, kind, text)
-        if answer.status_code == 404 and self._error(answer).error_code in (_NO_SUBJECT, _NO_VERSION):
+        reply = self._post(path, kind, text)
+        if reply.status == 404 and reply.error.error_code in (_NO_SUBJECT, _NO_VERSION):
             return True, []
-        said = self._read(self._good(answer, subject), dict[str, Any])
+        said = self._accepted(reply, subject)
         return bool(said.get("is_compatible")), [str(one) for one in said.get("messages") or ()]
 
     def find(self, subject: str, kind: Kind, text: str) -> int | None:
@@ -103,10 +119,10 @@ class Registry:
         Raises:
             RegistryUnavailable, RegistryRefused
         """
-        answer = self._post(f"/subjects/{quote(subject, safe='')}", kind, text)
-        if answer.status_code == 404 and self._error(answer).error_code in (_NO_SUBJECT, _NO_SCHEMA):
+        reply = self._post(f"/subjects/{quote(subject, safe='')}", kind, text)
+        if reply.status == 404 and reply.error.error_code in (_NO_SUBJECT, _NO_SCHEMA):
             return None
-        return int(self._read(self._good(answer, subject), dict[str, Any])["id"])
+        return int(self._accepted(reply, subject)["id"])
 
     def register(self, subject: str, kind: Kind, text: str) -> int:
         """Register a schema; gives its id, also when it was there.
@@ -115,8 +131,8 @@ class Registry:
             RegistryUnavailable
             RegistryRefused: it is not compatible with the subject's others, or no schema; in the registry's words.
         """
-        answer = self._post(f"/subjects/{quote(subject, safe='')}/versions", kind, text)
-        return int(self._read(self._good(answer, subject), dict[str, Any])["id"])
+        reply = self._post(f"/subjects/{quote(subject, safe='')}/versions", kind, text)
+        return int(self._accepted(reply, subject)["id"])
 
     def _refer(self, schema: _Answer, into: dict[str, str]) -> None:
         """Fetch what a schema refers to, depth first, so that each text comes after those it needs."""
@@ -127,26 +143,40 @@ class Registry:
                 raise RegistryRefused(f"a schema refers to more than {_MAX_REFERENCES} others")
             into[one.name] = ""
             path = f"/subjects/{quote(one.subject, safe='')}/versions/{one.version}?format=serialized"
-            answer = self._get(path, _NO_SUBJECT, _NO_VERSION)
-            if answer is None:
+            found = self._get(path, _NO_SUBJECT, _NO_VERSION)
+            if found is None:
                 raise RegistryRefused(f"a schema refers to {one.subject!r}, which the registry does not have")
-            found = self._read(answer, _Answer)
             self._refer(found, into)
             del into[one.name]
             into[one.name] = found.schema
 
-    def _get(self, path: str, *none: int) -> httpx.Response | None:
-        """The answer; None: 404 with one of the codes `none`, which are the registry's own for what is not there."""
-        answer = self._ask("GET", path, None)
-        if answer.status_code == 404 and self._error(answer).error_code in none:
-            return None
-        return self._good(answer, path)
+    def _get(self, path: str, *none: int) -> _Answer | None:
+        """The schema; None: 404 with one of the codes `none`, which are the registry's own for what is not there.
 
-    def _post(self, path: str, kind: Kind, text: str) -> httpx.Response:
+        Whatever else is replied is no fault of the schema, nor of the event that needs it: the registry is unavailable.
+        """
+        reply = self._ask("GET", path, None)
+        if reply.status == 404 and reply.error.error_code in none:
+            return None
+        if reply.status != 200:
+            raise self._unavailable(reply)
+        found: _Answer = self._read(reply, _Answer)
+        return found
+
+    def _post(self, path: str, kind: Kind, text: str) -> _Reply:
         body = {"schema": text} if kind == "AVRO" else {"schema": text, "schemaType": kind}
         return self._ask("POST", path, msgspec.json.encode(body))
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+    def _accepted(self, reply: _Reply, subject: str) -> dict[str, Any]:
+        """What is replied to a POST."""
+        if reply.status in (400, 404, 409, 422) and reply.error.message:
+            raise RegistryRefused(f"{subject}: {reply.error.message}")
+        if reply.status != 200:
+            raise self._unavailable(reply)
+        said: dict[str, Any] = self._read(reply, dict[str, Any])
+        return said
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> _Reply:
         import httpx
 
         headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
@@ -154,13 +184,13 @@ class Registry:
             headers["Content-Type"] = headers["Accept"]
         try:
             # A schema is asked for once in its life: no connection is kept for the next.
-            with httpx.Client(timeout=_TIMEOUT_S, auth=self._login, verify=self._tls(), trust_env=False) as http:
-                answer = http.request(method, self.url + path, content=body, headers=headers)
+            with (
+                httpx.Client(timeout=_TIMEOUT_S, auth=self._login, verify=self._tls(), trust_env=False) as http,
+                http.stream(method, self.url + path, content=body, headers=headers) as answer,
+            ):
+                return _Reply(path.partition("?")[0], answer.status_code, _bounded(answer))
         except httpx.HTTPError as error:
             raise RegistryUnavailable(f"{self._name} does not answer: {type(error).__name__}: {error}") from None
-        if answer.status_code >= 500 or answer.status_code in (401, 403, 408, 429):
-            raise RegistryUnavailable(f"{self._name} answers {answer.status_code}{self._hint(answer)}")
-        return answer
 
     def _tls(self) -> ssl.SSLContext:
         if self._trusted is None:
@@ -174,40 +204,32 @@ class Registry:
                 ) from None
         return self._trusted
 
-    def _good(self, answer: httpx.Response, what: str) -> httpx.Response:
-        if answer.status_code == 404 and not self._error(answer).error_code:
-            raise RegistryUnavailable(
-                f"{self._name} has no {answer.request.url.path}: RAPPORT_REGISTRY_URL has to be what stands before "
-                "/schemas and /subjects in the registry's API"
-            )
-        if not answer.is_success:
-            raise RegistryRefused(f"{what}: {self._error(answer).message or answer.text[:500]}")
-        return answer
+    def _unavailable(self, reply: _Reply) -> RegistryUnavailable:
+        hint = f": {reply.error.message[:200]}" if reply.error.message else ""
+        if reply.status in (401, 403):
+            hint = ": check RAPPORT_REGISTRY_USER and RAPPORT_REGISTRY_PASSWORD_FILE, and what the user may do"
+        elif reply.status < 500 and not reply.error.error_code:
+            hint = ": RAPPORT_REGISTRY_URL has to be what stands before /schemas and /subjects in the registry's API"
+        return RegistryUnavailable(f"{self._name} answers {reply.path} with {reply.status}{hint}")
 
-    def _hint(self, answer: httpx.Response) -> str:
-        if answer.status_code in (401, 403):
-            return ": check RAPPORT_REGISTRY_USER and RAPPORT_REGISTRY_PASSWORD_FILE, and what the user may read"
-        message = self._error(answer).message
-        return f": {message[:200]}" if message else ""
-
-    def _read(self, answer: httpx.Response, kind: Any) -> Any:
-        if len(answer.content) > 2 * MAX_SCHEMA_BYTES:
-            raise RegistryRefused(f"the registry's answer has {len(answer.content):,} bytes: the schema is too large")
+    def _read(self, reply: _Reply, kind: Any) -> Any:
         try:
-            return msgspec.json.decode(answer.content, type=kind)
+            return msgspec.json.decode(reply.body, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistryUnavailable(f"{self._name} does not answer as a Schema Registry does: {error}") from None
-
-    @staticmethod
-    def _error(answer: httpx.Response) -> _Error:
-        try:
-            return msgspec.json.decode(answer.content, type=_Error)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _Error()
 
     @property
     def _name(self) -> str:
         return f"the Schema Registry at {self.url}"
+
+
+def _bounded(answer: httpx.Response) -> bytes:
+    body = b""
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if len(body) > 2 * MAX_SCHEMA_BYTES:
+            raise RegistryRefused(f"the answer is too large: a schema has at most {MAX_SCHEMA_BYTES:,} bytes")
+    return body
 
 
 def open_registry(settings: Settings) -> Registry | None:

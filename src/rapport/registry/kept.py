@@ -6,6 +6,7 @@ An id never changes its meaning, so a file is written once and never again. Ids 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from rapport.registry.schema import RegisteredSchema
 
 __all__ = ["KeptSchemas"]
 
+_log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(RegisteredSchema)
 
 
@@ -43,7 +45,7 @@ class KeptSchemas:
         if found is None:
             found = self._registry.schema(schema_id)
             if found is not None:
-                self.keep(schema_id, found)
+                self._try_to_keep(schema_id, found)
         return found
 
     def keep(self, schema_id: int, schema: RegisteredSchema) -> None:
@@ -55,6 +57,12 @@ class KeptSchemas:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(self._path(schema_id))
+
+    def _try_to_keep(self, schema_id: int, schema: RegisteredSchema) -> None:
+        try:
+            self.keep(schema_id, schema)
+        except OSError as error:
+            _log.warning("schema %d will be fetched again by the next process: %s", schema_id, error)
 
     def _path(self, schema_id: int) -> Path:
         return self._folder / f"{schema_id}.json"
