@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import COMMON, GOOD, raw
+from samples import COMMON, GOOD, raw, row_of
 
 from rapport.errors import EventError
-from rapport.events.codec import decode_rows, encode_row
+from rapport.events.block import read_blocks
 from rapport.events.columns import BASE, COLUMNS
 from rapport.events.decode import MAX_EVENT_BYTES, decode, decode_many
-from rapport.events.derive import row_of
 from rapport.events.schema import EVENT_TYPES, TOPICS, PurchaseEvent
+from rapport.testing.blocks import block_message
 
 REASONS = {
     "bad_json",
@@ -153,7 +153,7 @@ def test_money_is_exact(micros: int, as_number: bool) -> None:
     value = raw(ORDER).replace(b"10.25", text.encode() if as_number else f'"{text}"'.encode())
     event = decode(ORDER, value)
     assert isinstance(event, PurchaseEvent) and event.amount == Decimal(text)
-    assert row_of(ORDER, event, 2**60)[len(BASE) + 6] == micros
+    assert row_of(ORDER, event, 2**60)["amount_micros"] == micros
 
 
 def test_texts_that_are_not_printable_are_no_control_characters() -> None:
@@ -197,7 +197,7 @@ def survives(topic: str, value: bytes) -> None:
         assert error.reason in REASONS and len(error.detail) < 400
         return
     assert len(row) == len(BASE) + len(COLUMNS[topic])
-    assert decode_rows(topic, [encode_row(row)]) == [row]
+    assert read_blocks(topic, [block_message(topic, [row]).value])[0].to_pylist() == [row]
 
 
 @given(st.sampled_from(TOPICS), st.data())

@@ -39,8 +39,8 @@ _RARE = 0.02
 
 
 def mutate(rng: random.Random, value: bytes, others: Sequence[bytes]) -> bytes:
-    """A value with one to four things wrong with it, often none that matters."""
-    for _ in range(rng.choice((1, 1, 1, 1, 2, 4))):
+    """A value with up to four things wrong with it, often none that matters."""
+    for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 4))):
         value = rng.choice(_MUTATIONS)(rng, value, others)
     return _put(rng, value, rng.choice(_NESTED)) if rng.random() < _RARE else value
 

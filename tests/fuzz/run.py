@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rapport.errors import EventError, RegistryUnavailable
-from rapport.events.codec import decode_rows, encode_row
+from rapport.events.block import encode_blocks, joined, read_blocks
 from rapport.events.decode import decode_many
-from rapport.events.derive import row_of
+from rapport.events.derive import derive
 from rapport.events.formats import Formats
 from tests.fuzz.given import given
 from tests.fuzz.mutate import mutate
@@ -49,33 +49,32 @@ def fuzz(events: int, seed: int) -> Result:
 
 def _judge(result: Result, name: str, topic: str, values: list[bytes], formats: Formats) -> None:
     try:
-        for outcome in decode_many(topic, values, formats):
-            result.outcomes[f"{name}: {_fate(topic, outcome)}"] += 1
-    except RegistryUnavailable:
-        _one_by_one(result, name, topic, values, formats)
+        known = [value for value in values if not _waits(topic, value, formats)]
+        result.outcomes[f"{name}: waits"] += len(values) - len(known)
+        result.outcomes.update(f"{name}: {fate}" for fate in _fates(topic, known, formats))
     except Exception as error:  # what the run looks for
-        result.crashes.append(f"{name} {topic}: {type(error).__name__} {error}"[:300])
+        result.crashes.append(f"{name} {topic} {values[0]!r:.100}: {type(error).__name__} {error}"[:500])
 
 
-def _one_by_one(result: Result, name: str, topic: str, values: list[bytes], formats: Formats) -> None:
-    """One of them has the id of no schema, and the registry is down: the others are looked at apart from it."""
-    for value in values:
-        try:
-            result.outcomes[f"{name}: {_fate(topic, decode_many(topic, [value], formats)[0])}"] += 1
-        except RegistryUnavailable:
-            result.outcomes[f"{name}: waits"] += 1
-        except Exception as error:  # what the run looks for
-            result.crashes.append(f"{name} {topic} {value!r:.200}: {type(error).__name__} {error}"[:500])
-
-
-def _fate(topic: str, outcome: object) -> str:
-    """The reason of a refusal; an accepted event has to become a row that goes over the wire unchanged."""
-    if isinstance(outcome, EventError):
-        assert len(outcome.detail) < 400, outcome.detail
-        return outcome.reason
+def _waits(topic: str, value: bytes, formats: Formats) -> bool:
+    """Whether the value has the id of no schema that is known, while the registry is down."""
     try:
-        row = row_of(topic, outcome, _ARRIVAL_US)  # type: ignore[arg-type]
-    except EventError as error:
-        return error.reason
-    assert decode_rows(topic, [encode_row(row)]) == [row]
-    return "accepted"
+        decode_many(topic, [value], formats)
+    except RegistryUnavailable:
+        return True
+    return False
+
+
+def _fates(topic: str, values: list[bytes], formats: Formats) -> list[str]:
+    """The reasons of refusals; the accepted events have to become rows that go over the wire unchanged."""
+    events, fates = [], []
+    for outcome in decode_many(topic, values, formats):
+        if isinstance(outcome, EventError):
+            assert len(outcome.detail) < 400, outcome.detail
+            fates.append(outcome.reason)
+        else:
+            events.append(outcome)
+    rows, refused = derive(topic, events, [_ARRIVAL_US] * len(events))
+    blocks = [block for block, _ in encode_blocks(topic, rows)]
+    assert joined(topic, read_blocks(topic, blocks)).equals(rows) and len(rows) + len(refused) == len(events)
+    return fates + [error.reason for error in refused.values()] + ["accepted"] * len(rows)
