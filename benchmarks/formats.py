@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def measure(quick: bool) -> list[Measurement]:
     assert message is not None
     avro, proto = [_avro(schema, event) for event in events], [_proto(message, event) for event in events]
     framed = [_head(JSON) + one for one in plain]
-    read = fastavro.schemaless_reader
+    read, fields = fastavro.schemaless_reader, attrgetter(*CustomerClick.__struct_fields__)
     with tempfile.TemporaryDirectory(prefix="rapport-") as folder:
         formats = _formats(Path(folder))
 
@@ -65,8 +66,8 @@ def measure(quick: bool) -> list[Measurement]:
             ours(
                 "Protocol Buffers, by the schema's id",
                 proto,
-                "bare protobuf decoding, with its fields listed",
-                lambda one: message.FromString(one[HEAD_BYTES + 1 :]).ListFields(),
+                "bare protobuf decoding, each field read",
+                lambda one: fields(message.FromString(one[HEAD_BYTES + 1 :])),
             ),
         ]
 

@@ -29,6 +29,7 @@ from rapport.events.schema import TOPICS
 from rapport.registry import KeptSchemas, RegisteredSchema, Registry
 from rapport.registry.registering import Wanted, check_all, register_all
 from rapport.testing.registry import ApicurioServer, install_apicurio
+from rapport.testing.served import wait_for
 from tests.source_tree import ROOT
 
 FORMATS = tuple(LANGUAGES)
@@ -212,6 +213,23 @@ def test_an_id_that_the_registry_does_not_know(formats: Formats) -> None:
     for _ in range(2):
         (error,) = decode_many("feedback", [head(2**31)], formats)
         assert isinstance(error, EventError) and error.reason == "unknown_schema" and "2147483648" in error.detail
+
+
+def test_an_id_that_the_registry_learns_of_later(server: ApicurioServer, client: Any, tmp_path: Path) -> None:
+    formats = Formats(KeptSchemas(Registry(server.url), tmp_path), unknown_for_s=0.3)
+    values = typed("feedback", GOOD["feedback"])
+    new, newer = (LANGUAGES["avro"].text("feedback").replace("What", word) for word in ("All that", "Everything that"))
+    value = serialized(client, "avro", "feedback", "late", values, new)
+    # Ids are counted: the next schema's is known before it is.
+    later = head(int.from_bytes(value[1:5], "big") + 1) + value[5:]
+    assert isinstance(decode_many("feedback", [later], formats)[0], EventError)
+    assert serialized(client, "avro", "feedback", "late", values, newer) == later
+
+    def is_known() -> bool:
+        # Asked for all the time, and asked of the registry every now and then.
+        return not isinstance(decode_many("feedback", [later], formats)[0], EventError)
+
+    wait_for(is_known, "the id was never asked for again", 20)
 
 
 def test_an_address_that_is_no_registrys(server: ApicurioServer, tmp_path: Path) -> None:

@@ -28,8 +28,6 @@ Read: TypeAlias = Callable[[bytes], Event]
 
 _MAX_READERS = 256
 _MAX_UNKNOWN = 10_000
-_UNKNOWN_FOR_S = 10.0
-"""How long an id that the registry did not know is not asked for again."""
 
 
 class Formats:
@@ -37,11 +35,13 @@ class Formats:
 
     Args:
         schemas: the registry's schemas, also while it is down.
+        unknown_for_s: how long an id that the registry did not know is not asked for again, seconds.
     """
 
-    def __init__(self, schemas: KeptSchemas) -> None:
+    def __init__(self, schemas: KeptSchemas, *, unknown_for_s: float = 10.0) -> None:
         self._schemas = schemas
         self._readers: dict[tuple[str, bytes], Read] = {}
+        self._unknown_for_s = unknown_for_s
         self._unknown: dict[int, float] = {}
 
     def decode(self, topic: str, raw: bytes) -> Event:
@@ -73,14 +73,14 @@ class Formats:
     def _schema(self, schema_id: int) -> RegisteredSchema:
         now_s = time.monotonic()
         found = None
-        if self._unknown.pop(schema_id, 0.0) <= now_s:
+        if self._unknown.get(schema_id, now_s) <= now_s:
             found = self._schemas.schema(schema_id)
+            if found is None:
+                if len(self._unknown) >= _MAX_UNKNOWN:
+                    self._unknown.clear()
+                self._unknown[schema_id] = now_s + self._unknown_for_s
         if found is None:
-            if len(self._unknown) >= _MAX_UNKNOWN:
-                self._unknown.clear()
-            self._unknown.setdefault(schema_id, now_s + _UNKNOWN_FOR_S)
             raise EventError("unknown_schema", "", f"the Schema Registry knows no schema with the id {schema_id}")
-        self._unknown.pop(schema_id, None)
         return found
 
 
