@@ -25,7 +25,7 @@ __all__ = ["APICURIO_VERSION", "ApicurioServer", "install_apicurio"]
 APICURIO_VERSION = "3.0.9"
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{APICURIO_VERSION}:tar.gz:all"
 _JAR = f"apicurio-registry-app-{APICURIO_VERSION}-runner.jar"
-_START_TIMEOUT_S = 90.0
+_START_TIMEOUT_S = 180.0
 
 
 class ApicurioServer:
