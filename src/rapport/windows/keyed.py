@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rapport.windows.columns import Column, Events, float_keys
+from rapport.windows.columns import Events, float_keys
 from rapport.windows.compiled import jit, writable
 from rapport.windows.plan import Plan
 from rapport.windows.rows import PADDING
@@ -30,7 +30,7 @@ def keyed(
 ) -> tuple[Keyed, npt.NDArray[np.uint8]]:
     """The plan's columns of the events, and `src` with their strings appended; a string's key is its place there."""
     shape = (len(plan.columns), len(events))
-    keys, lengths, valid = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    keys, lengths, valid = np.empty(shape, np.int64), np.zeros(shape, np.int64), np.empty(shape, np.bool_)
     texts: list[npt.NDArray[np.uint8]] = []
     at = len(src) - PADDING
     for i, name in enumerate(plan.columns):
@@ -39,22 +39,18 @@ def keyed(
             raise ValueError(f"column {name!r} has {column.scale} decimal places; view {plan.view.name!r} has others")
         valid[i] = column.valid
         if column.kind is Kind.STRING:
-            keys[i] = column.values.offsets[:-1] + at
-            lengths[i] = np.diff(column.values.offsets)
-            texts.append(column.values.data)
-            at += len(column.values.data)
+            data, offsets = column.values.data, column.values.offsets
+            np.add(offsets[:-1], at, out=keys[i])
+            np.subtract(offsets[1:], offsets[:-1], out=lengths[i])
+            texts.append(data)
+            at += len(data)
+        elif column.kind is Kind.FLOAT:
+            keys[i] = float_keys(np.where(column.valid, column.values, 0.0))
         else:
-            keys[i] = _keys(column)
+            keys[i] = column.values
     if texts:
         src = np.concatenate([src[: len(src) - PADDING], *texts, np.zeros(PADDING, np.uint8)])
     return Keyed(writable(events.event_time_us), keys, lengths, valid, hidden), src
-
-
-def _keys(column: Column) -> npt.NDArray[np.int64]:
-    if column.kind is Kind.FLOAT:
-        return float_keys(np.where(column.valid, column.values, 0.0))
-    values: npt.NDArray[np.int64] = column.values.astype(np.int64)
-    return values
 
 
 @jit
