@@ -333,7 +333,7 @@ def test_the_fence_writes_a_single_view(client: redis.Redis) -> None:
         numbers, values = session.receive(keys)
         assert sorted(numbers.tolist()) == [0, 1]
         assert {values.get(i) for i in range(4)} == {*loaded, b""}
-        old = pack([loaded[0], None, loaded[1], None])
+        old = pack([*loaded, None, None])
         session.write(keys, np.arange(2), old, pack([None, None, loaded[1], loaded[1]]))
         assert session.refused(keys) == []
     assert stored(client, "c1") == loaded

@@ -12,7 +12,7 @@ from rapport.online.packed import Longs, Packed, buffer_of, copy_bytes, pack
 from rapport.online.stored import KnownLayouts, bring_up, head_of
 from rapport.windows import Gap, Plan
 from rapport.windows.compiled import jit
-from rapport.windows.packed import Workspace, pack_events, update_packed
+from rapport.windows.packed import Workspace, how_to_begin, pack_events, update_packed
 from rapport.windows.rows import HEADER_BYTES, PADDING
 
 __all__ = ["Advance", "Change"]
@@ -59,32 +59,26 @@ class Change:
 
 
 class Advance:
-    """Moves one view's rows forward by one batch, some rows at a time.
+    """Moves one view's rows forward, batch by batch, and some rows of a batch at a time.
 
     Args:
         view: the number of the plan's view among those of a customer.
         workspace: shared by all that one thread does.
         layouts: finds the layouts of rows that were written under another declaration.
-        begun: what the row of a customer lacks of whom nothing is stored.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        view: int,
-        batch: Batch,
-        workspace: Workspace,
-        layouts: KnownLayouts | None = None,
-        begun: Gap | None = None,
-    ) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, view: int, workspace: Workspace, layouts: KnownLayouts | None = None) -> None:
+        self.plan = plan
         self._view = view
-        self._batch = batch
         self._workspace = workspace
         self._layouts = layouts
-        self._begun = begun
-        self._events = pack_events(plan, batch.events)
         self._head = buffer_of(head_of(plan))
+
+    def begin(self, batch: Batch, begun: Gap | None = None) -> None:
+        """Turn to a batch. `begun`: what the row of a customer lacks of whom nothing is stored."""
+        self._batch = batch
+        self._how = how_to_begin(begun)
+        self._events = pack_events(self.plan, batch.events)
 
     def rows(self, first: int, change: Change) -> None:
         """Add their events to the values of the batch's customers from number `first` on, but those at or before a
@@ -105,7 +99,7 @@ class Advance:
     def _bring_up(self, change: Change) -> tuple[Packed, list[int]]:
         """The values with those of other layouts translated, and the numbers of those that are damaged."""
         places = range(self._view, change.loaded.size, change.views)
-        current, damaged = bring_up(self._plan, [change.loaded.get(at) or None for at in places], self._layouts)
+        current, damaged = bring_up(self.plan, [change.loaded.get(at) or None for at in places], self._layouts)
         return pack(current), damaged
 
     def _rows(self, first: int, stored: tuple[Packed, int, int], damaged: list[int], change: Change) -> bool:
@@ -123,9 +117,7 @@ class Advance:
             kept, groups, newest, change.counts, self._view, texts, src, starts,
         ):  # fmt: skip
             return False
-        out, ends = update_packed(
-            self._plan, src, starts, kept, groups, self._events, self._workspace, begun=self._begun
-        )
+        out, ends = update_packed(self.plan, src, starts, kept, groups, self._events, self._workspace, how=self._how)
         place = self._view * count
         change.make_room(int(change.new.starts[place]), int(ends[-1]) + MARK_BYTES * count)
         _add_values(out, ends, newest, batch.partition, *batch.places, *change.new, place)

@@ -56,6 +56,7 @@ class RowStore:
         digest = sha1(self.script.encode(), usedforsecurity=False).hexdigest()
         self.commands = Commands(self.fields, digest, self.router.rows_per_call)
         self._is_loaded = False
+        self._links = Links()
 
     def load(self, customer_ids: Sequence[str]) -> list[Values]:
         """The stored values of each customer, in one round trip.
@@ -91,7 +92,7 @@ class RowStore:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Connections for one batch.
+        """Connections for one batch; one at a time.
 
         Raises:
             StoreUnavailable: at any time while it is open. Some of the customers may have been written. Doing it again
@@ -101,11 +102,13 @@ class RowStore:
             if not self._is_loaded:
                 self.client.script_load(self.script)
                 self._is_loaded = True
+            self._links.begin()
             try:
-                with Links() as links:
-                    yield Session(self, links)
-            except (redis.ConnectionError, redis.TimeoutError):
-                self.router.find_again()
+                yield Session(self, self._links)
+            except BaseException as error:
+                self._links.close()
+                if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+                    self.router.find_again()
                 raise
 
 

@@ -84,7 +84,9 @@ class Commands:
             new: those to write (empty: none), view by view.
         """
         blobs = np.empty((-(-len(rows) // self._per_call), 2), np.int64)
-        room = len(rows) * (_FRAME_BYTES + self._views * _ENTRY_BYTES) + len(blobs) * (len(self._call) + 4 * _FRAME_BYTES)
+        room = len(rows) * (_FRAME_BYTES + self._views * _ENTRY_BYTES) + len(blobs) * (
+            len(self._call) + 4 * _FRAME_BYTES
+        )
         out = np.empty(keys.nbytes + room + new.nbytes, np.uint8)
         size = _write_calls(self._call, *keys, rows, *old, *new, self._views, self._per_call, out, blobs)
         return Calls(out.data[:size], rows, self._per_call, blobs)
@@ -191,9 +193,7 @@ def _write_blob(rows, first, last, old, old_starts, new, new_starts, views, out,
     for i in range(first, last):
         for view in range(views):
             a, b = rows[i] * views + view, view * count + rows[i]
-            at = _write_entry(
-                old, old_starts[a], old_starts[a + 1], new, new_starts[b], new_starts[b + 1], out, at
-            )
+            at = _write_entry(old, old_starts[a], old_starts[a + 1], new, new_starts[b], new_starts[b + 1], out, at)
     return at
 
 

@@ -35,7 +35,9 @@ def warm_up_writing(plans: Sequence[Plan]) -> None:
     keys, cache, workspace = KeyPacker(KeyMaker("any")).keys(ids), RowCache(2, 1 << 16, views), Workspace()
     change = Change(cache.values(cache.find(ids), first, pack([None] * views)), views)
     for view, plan in enumerate(plans):
-        Advance(plan, view, batch, workspace).rows(0, change)
+        advance = Advance(plan, view, workspace)
+        advance.begin(batch)
+        advance.rows(0, change)
     change.counted(np.ones(1, np.bool_))
     cache.put(ids, change.touched(), change.loaded, change.new)
     commands = Commands([b"any"] * views, "", 1)

@@ -96,11 +96,10 @@ class OnlineWriter:
     ) -> None:
         if not views:
             raise ValueError("an OnlineWriter without views has nothing to write: give at least one plan")
-        self._plans = tuple(views)
         self._store = RowStore(client, project, [plan.view.name for plan in views])
         self._cache = RowCache(cache_rows, cache_bytes, len(views))
-        self._workspace = Workspace()
-        self._layouts = layouts
+        workspace = Workspace()
+        self._views = [Advance(plan, view, workspace, layouts) for view, plan in enumerate(views)]
         self._keeping = keeping
 
     def apply(
@@ -143,17 +142,17 @@ class OnlineWriter:
         with self._store.session() as session:
             chunks = [self._ask(session, batch, first) for first in range(0, len(batch.customer_ids), _CHUNK)]
             # While Redis looks up the first rows.
-            views = [self._advance(plan, view, batch) for view, plan in enumerate(self._plans)]
-            changes = [self._update(session, views, chunk) for chunk in chunks]
+            for view in self._views:
+                view.begin(batch, self._begun(view.plan, batch.partition))
+            changes = [self._update(session, chunk) for chunk in chunks]
             for chunk, (change, touched) in zip(chunks, changes, strict=True):
                 some = session.refused(chunk.keys) if len(touched) else []
                 self._settle(chunk, change, touched, some, report)
                 refused += [chunk.first + row for row in some]
         return refused
 
-    def _advance(self, plan: Plan, view: int, batch: Batch) -> Advance:
-        begun = None if self._keeping is None else self._keeping.gap(plan.view.name, batch.partition)
-        return Advance(plan, view, batch, self._workspace, self._layouts, begun)
+    def _begun(self, plan: Plan, partition: int) -> Gap | None:
+        return None if self._keeping is None else self._keeping.gap(plan.view.name, partition)
 
     def _ask(self, session: Session, batch: Batch, first: int) -> _Chunk:
         ids = batch.customer_ids[first : first + _CHUNK]
@@ -161,11 +160,11 @@ class OnlineWriter:
         session.ask(keys, known.unknown())
         return _Chunk(first, ids, keys, known)
 
-    def _update(self, session: Session, views: Sequence[Advance], chunk: _Chunk) -> tuple[Change, Longs]:
+    def _update(self, session: Session, chunk: _Chunk) -> tuple[Change, Longs]:
         """Compute and send the new values: they, and the numbers of the customers who have some."""
         asked, fresh = session.receive(chunk.keys)
-        change = Change(self._cache.values(chunk.known, asked, fresh), len(views))
-        for view in views:
+        change = Change(self._cache.values(chunk.known, asked, fresh), len(self._views))
+        for view in self._views:
             view.rows(chunk.first, change)
         touched = change.touched()
         if len(touched):
@@ -183,4 +182,6 @@ class OnlineWriter:
         report.rows += len(written)
         report.applied += added
         report.replayed += replayed
-        report.damaged += [(chunk.ids[row], self._plans[view].view.name) for view, row in change.damaged if kept[row]]
+        report.damaged += [
+            (chunk.ids[row], self._views[view].plan.view.name) for view, row in change.damaged if kept[row]
+        ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,27 +30,34 @@ def keyed(
 ) -> tuple[Keyed, npt.NDArray[np.uint8]]:
     """The plan's columns of the events, and `src` with their strings appended; a string's key is its place there."""
     shape = (len(plan.columns), len(events))
-    keys, lengths, valid = np.empty(shape, np.int64), np.zeros(shape, np.int64), np.empty(shape, np.bool_)
+    columns = [events.columns[name] for name in plan.columns]
+    lengths = np.zeros(shape, np.int64)
+    keys: list[npt.NDArray[Any]] = []
     texts: list[npt.NDArray[np.uint8]] = []
     at = len(src) - PADDING
-    for i, name in enumerate(plan.columns):
-        column = events.columns[name]
+    for i, column in enumerate(columns):
+        name = plan.columns[i]
         if column.scale != plan.view.scales.get(name, 0):
             raise ValueError(f"column {name!r} has {column.scale} decimal places; view {plan.view.name!r} has others")
-        valid[i] = column.valid
         if column.kind is Kind.STRING:
             data, offsets = column.values.data, column.values.offsets
-            np.add(offsets[:-1], at, out=keys[i])
+            keys.append(offsets[:-1] + at)
             np.subtract(offsets[1:], offsets[:-1], out=lengths[i])
             texts.append(data)
             at += len(data)
         elif column.kind is Kind.FLOAT:
-            keys[i] = float_keys(np.where(column.valid, column.values, 0.0))
+            keys.append(float_keys(np.where(column.valid, column.values, 0.0)))
         else:
-            keys[i] = column.values
+            keys.append(column.values)
     if texts:
         src = np.concatenate([src[: len(src) - PADDING], *texts, np.zeros(PADDING, np.uint8)])
-    return Keyed(writable(events.event_time_us), keys, lengths, valid, hidden), src
+    times, valid = writable(events.event_time_us), [column.valid for column in columns]
+    return Keyed(times, _table(keys, shape, np.int64), lengths, _table(valid, shape, np.bool_), hidden), src
+
+
+def _table(rows: list[npt.NDArray[Any]], shape: tuple[int, int], dtype: type[Any]) -> npt.NDArray[Any]:
+    """Arrays of equal length below each other."""
+    return np.concatenate(rows, dtype=dtype).reshape(shape) if rows else np.empty(shape, dtype)
 
 
 @jit

@@ -11,14 +11,16 @@ import numpy.typing as npt
 from rapport.errors import RowCorrupt
 from rapport.windows.columns import Events
 from rapport.windows.compiled import jit, writable
-from rapport.windows.gaps import GAP_BYTES, Gap
-from rapport.windows.keyed import Keyed, keyed
+from rapport.windows.gaps import GAP_BYTES
+from rapport.windows.keyed import keyed
 from rapport.windows.plan import Plan
 from rapport.windows.rows import PADDING, new_cursor
 from rapport.windows.tiles import DISTINCT_LIMIT, scratch_tile
 from rapport.windows.updating import CORRUPT, FULL, how_to_begin, update_rows
 
-__all__ = ["PackedEvents", "Workspace", "pack_events", "sort_by_row", "update_packed"]
+__all__ = ["PackedEvents", "Workspace", "how_to_begin", "pack_events", "sort_by_row", "update_packed"]
+
+ADD = how_to_begin(None)
 
 Bytes = npt.NDArray[np.uint8]
 Longs = npt.NDArray[np.int64]
@@ -121,7 +123,7 @@ def update_packed(
     events: PackedEvents,
     workspace: Workspace,
     *,
-    begun: Gap | None = None,
+    how: Longs = ADD,
 ) -> tuple[Bytes, Longs]:
     """Add events to rows: `update`, over buffers.
 
@@ -131,7 +133,7 @@ def update_packed(
         starts: int64[r + 1], where each row starts in `src`; one without bytes is begun anew.
         order, groups: which of the events are added to each row: those at order[groups[i]:groups[i + 1]], newest first.
         workspace: its `out` holds the result until the next call.
-        begun: what rows lack that are begun now.
+        how: what rows lack that are begun now (`how_to_begin`); default: nothing.
 
     Returns:
         A buffer, and int64[r + 1]: where each row after the events starts in it. A row that got no event comes back
@@ -144,7 +146,7 @@ def update_packed(
     ends = np.zeros(rows + 1, np.int64)
     tile = tuple(scratch_tile(DISTINCT_LIMIT + added + 1))
     workspace.grow(2 * size + (512 + GAP_BYTES * len(plan.series)) * rows + 64 * added)
-    layout, how = int.from_bytes(plan.layout, "little"), how_to_begin(begun)
+    layout = int.from_bytes(plan.layout, "little")
     while True:
         result, row = update_rows(
             plan.series, layout, src, starts, order, groups, events.columns, how, tile,
