@@ -107,7 +107,8 @@ class Advance:
         batch, count, texts = self._batch, change.customers, self._events.texts
         given = batch.groups[first : first + count + 1]
         skipped = np.zeros(count, np.bool_)
-        skipped[damaged] = True
+        if damaged:
+            skipped[damaged] = True
         kept, newest = np.empty(int(given[-1] - given[0]), np.int64), np.empty(count, np.int64)
         groups, starts = np.zeros(count + 1, np.int64), np.empty(count + 1, np.int64)
         src = self._workspace.grow_src(len(texts) + stored[0].nbytes + PADDING)

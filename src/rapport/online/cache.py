@@ -43,8 +43,8 @@ class Known(NamedTuple):
 
     def unknown(self) -> Longs:
         """The numbers of the customers of whom nothing is known."""
-        numbers: Longs = ((self.young < 0) & (self.old < 0)).nonzero()[0]
-        return numbers
+        numbers = np.empty(len(self.young), np.int64)
+        return numbers[: _unknown(*self, numbers)]
 
 
 class RowCache:
@@ -85,7 +85,7 @@ class RowCache:
             fresh: the loaded values, customer by customer in this order.
         """
         count, views = len(known.young), self._views
-        fresh_at, starts = np.full(count, -1, np.int64), np.zeros(count * views + 1, np.int64)
+        fresh_at, starts = np.empty(count, np.int64), np.zeros(count * views + 1, np.int64)
         young, old = self._young.values, self._old.values
         size = _measure(*known, asked, young.starts, old.starts, fresh.starts, views, fresh_at, starts)
         out = Packed(np.empty(size + 1, np.uint8), starts)
@@ -151,8 +151,20 @@ def _append(data, starts, used, views, rows, done, loaded, loaded_starts, new, n
 
 
 @jit
+def _unknown(young, old, numbers):
+    n_unknown = 0
+    for row in range(len(young)):
+        if young[row] < 0 and old[row] < 0:
+            numbers[n_unknown] = row
+            n_unknown += 1
+    return n_unknown
+
+
+@jit
 def _measure(young, old, asked, young_starts, old_starts, fresh_starts, views, fresh_at, starts):
     """Where each customer's values will start, and which of the fresh ones are whose: the size of all."""
+    for row in range(len(fresh_at)):
+        fresh_at[row] = -1
     for i in range(len(asked)):
         fresh_at[asked[i]] = i
     at = np.int64(0)

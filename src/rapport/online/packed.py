@@ -7,6 +7,7 @@ more than a microsecond.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -46,8 +47,7 @@ class Packed(NamedTuple):
 def pack(strings: Sequence[bytes | None]) -> Packed:
     """Strings in one buffer, in their order; None is an empty one."""
     present = [b"" if string is None else string for string in strings]
-    starts = np.zeros(len(present) + 1, np.int64)
-    np.fromiter(map(len, present), np.int64, len(present)).cumsum(out=starts[1:])
+    starts = np.fromiter(accumulate(map(len, present), initial=0), np.int64, len(present) + 1)
     return Packed(buffer_of(bytearray().join(present)), starts)
 
 

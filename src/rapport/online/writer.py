@@ -174,9 +174,10 @@ class OnlineWriter:
     def _settle(
         self, chunk: _Chunk, change: Change, touched: Longs, refused: Sequence[int], report: ApplyReport
     ) -> None:
-        kept = np.ones(len(chunk.ids), np.bool_)
-        kept[refused] = False
-        written = touched[kept[touched]]
+        kept, written = np.ones(len(chunk.ids), np.bool_), touched
+        if refused:
+            kept[refused] = False
+            written = touched[kept[touched]]
         self._cache.put(chunk.ids, written, change.loaded, change.new)
         added, replayed = change.counted(kept)
         report.rows += len(written)

@@ -21,20 +21,26 @@ Keyed = namedtuple("Keyed", ["times", "keys", "lengths", "valid", "hidden"])
 """n events: times int64[n]; keys, string lengths (int64) and validity (bool), [plan columns, n] each; hidden, bool
 [series or 0, n], which events a series does not take."""
 
-Hidden: TypeAlias = npt.NDArray[np.bool_]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+_NO_BYTES = np.zeros(0, np.uint8)
 _NOTHING = np.zeros((0, 0), np.bool_)
 
 
-def keyed(
-    plan: Plan, events: Events, src: npt.NDArray[np.uint8], hidden: Hidden = _NOTHING
-) -> tuple[Keyed, npt.NDArray[np.uint8]]:
+def keyed(plan: Plan, events: Events, src: Bytes, hidden: npt.NDArray[np.bool_] = _NOTHING) -> tuple[Keyed, Bytes]:
     """The plan's columns of the events, and `src` with their strings appended; a string's key is its place there."""
+    columns, texts = columns_of(plan, events, len(src) - PADDING, hidden)
+    if len(texts):
+        src = np.concatenate([src[: len(src) - PADDING], texts, np.zeros(PADDING, np.uint8)])
+    return columns, src
+
+
+def columns_of(plan: Plan, events: Events, at: int, hidden: npt.NDArray[np.bool_] = _NOTHING) -> tuple[Keyed, Bytes]:
+    """The plan's columns of the events, and the bytes of their strings, for a buffer in which these start at `at`."""
     shape = (len(plan.columns), len(events))
     columns = [events.columns[name] for name in plan.columns]
     lengths = np.zeros(shape, np.int64)
     keys: list[npt.NDArray[Any]] = []
-    texts: list[npt.NDArray[np.uint8]] = []
-    at = len(src) - PADDING
+    texts: list[Bytes] = []
     for i, column in enumerate(columns):
         name = plan.columns[i]
         if column.scale != plan.view.scales.get(name, 0):
@@ -49,10 +55,11 @@ def keyed(
             keys.append(float_keys(np.where(column.valid, column.values, 0.0)))
         else:
             keys.append(column.values)
-    if texts:
-        src = np.concatenate([src[: len(src) - PADDING], *texts, np.zeros(PADDING, np.uint8)])
-    times, valid = writable(events.event_time_us), [column.valid for column in columns]
-    return Keyed(times, _table(keys, shape, np.int64), lengths, _table(valid, shape, np.bool_), hidden), src
+    valid = [column.valid for column in columns]
+    table = Keyed(
+        writable(events.event_time_us), _table(keys, shape, np.int64), lengths, _table(valid, shape, np.bool_), hidden
+    )
+    return table, texts[0] if len(texts) == 1 else np.concatenate([_NO_BYTES, *texts])
 
 
 def _table(rows: list[npt.NDArray[Any]], shape: tuple[int, int], dtype: type[Any]) -> npt.NDArray[Any]:

@@ -12,9 +12,9 @@ from rapport.errors import RowCorrupt
 from rapport.windows.columns import Events
 from rapport.windows.compiled import jit, writable
 from rapport.windows.gaps import GAP_BYTES
-from rapport.windows.keyed import keyed
+from rapport.windows.keyed import columns_of
 from rapport.windows.plan import Plan
-from rapport.windows.rows import PADDING, new_cursor
+from rapport.windows.rows import new_cursor
 from rapport.windows.tiles import DISTINCT_LIMIT, scratch_tile
 from rapport.windows.updating import CORRUPT, FULL, how_to_begin, update_rows
 
@@ -60,8 +60,8 @@ class Workspace:
 
 def pack_events(plan: Plan, events: Events) -> PackedEvents:
     """The plan's columns of the events; done once, however many calls take some of the events."""
-    columns, texts = keyed(plan, events, np.zeros(PADDING, np.uint8))
-    return PackedEvents(tuple(columns), texts[: len(texts) - PADDING])
+    columns, texts = columns_of(plan, events, 0)
+    return PackedEvents(tuple(columns), writable(texts))
 
 
 def sort_by_row(row_of_event: Longs, event_time_us: Longs, rows: int) -> tuple[Longs, Longs]:
