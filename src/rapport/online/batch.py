@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,8 @@ from rapport.windows.packed import sort_by_row
 __all__ = ["Batch", "Customers", "Places", "batch_of"]
 
 
-class Places(NamedTuple):
-    """The positions of n events as columns.
-
-    Attributes:
-        hi, lo: uint64[n].
-    """
-
-    hi: npt.NDArray[np.uint64]
-    lo: npt.NDArray[np.uint64]
+Places: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""Positions of n events as columns: integers hi[n] and lo[n]."""
 
 
 class Customers(NamedTuple):
@@ -49,7 +42,7 @@ class Batch:
     Attributes:
         customer_ids: the k customers.
         partition: the events' partition.
-        places: the events' positions; they ascend.
+        places: uint64 hi[n] and lo[n], the events' positions; they ascend.
         events: the n events.
         order, groups: the events by customer, newest first: those of customer i are order[groups[i]:groups[i + 1]].
     """
@@ -80,17 +73,17 @@ def batch_of(
             or an event's customer not at all.
     """
     ids, numbers = _numbered(customers)
-    places = _places(positions)
-    if not len(numbers) == len(places.hi) == len(places.lo) == len(events):
-        raise ValueError(f"{len(numbers)} customers, {len(places.hi)} positions, {len(events)} events: not equal")
+    hi, lo = _places(positions)
+    if not len(numbers) == len(hi) == len(lo) == len(events):
+        raise ValueError(f"{len(numbers)} customers, {len(hi)} positions, {len(events)} events: not equal")
     if not 0 <= partition <= 0xFFFF:
         raise ValueError(f"partition {partition}: 0 to 65535 is allowed")
-    at = _behind(*places)
+    at = _behind(hi, lo)
     if at:
-        earlier, later = (Position(int(places.hi[i]), int(places.lo[i])) for i in (at - 1, at))
+        earlier, later = (Position(int(hi[i]), int(lo[i])) for i in (at - 1, at))
         raise ValueError(f"positions must ascend: {later} comes after {earlier}")
     order, groups = sort_by_row(numbers, events.event_time_us, len(ids))
-    return Batch(ids, partition, places, events, order, groups)
+    return Batch(ids, partition, (hi, lo), events, order, groups)
 
 
 def _numbered(customers: Sequence[str] | Customers) -> Customers:
@@ -104,11 +97,12 @@ def _numbered(customers: Sequence[str] | Customers) -> Customers:
 
 
 def _places(positions: Sequence[Position] | Places) -> Places:
-    if isinstance(positions, Places):
-        hi, lo = (writable(np.ascontiguousarray(part, np.uint64)) for part in positions)
-        return Places(hi, lo)
-    flat = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions))
-    return Places(flat[::2].copy(), flat[1::2].copy())
+    if isinstance(positions, tuple) and isinstance(positions[0], np.ndarray):
+        hi, lo = positions
+    else:
+        flat = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions))
+        hi, lo = flat[::2], flat[1::2]
+    return writable(np.ascontiguousarray(hi, np.uint64)), writable(np.ascontiguousarray(lo, np.uint64))
 
 
 @jit
