@@ -97,7 +97,7 @@ def _numbered(customers: Sequence[str] | Customers) -> Customers:
 
 
 def _places(positions: Sequence[Position] | Places) -> Places:
-    if isinstance(positions, tuple) and isinstance(positions[0], np.ndarray):
+    if isinstance(positions, tuple) and positions and isinstance(positions[0], np.ndarray):
         hi, lo = positions
     else:
         flat = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions))
