@@ -18,7 +18,7 @@ from rapport.registry import KeptSchemas, RegisteredSchema, open_registry
 if TYPE_CHECKING:
     from rapport.settings import Settings
 
-__all__ = ["HEAD_BYTES", "Formats", "Read", "open_formats"]
+__all__ = ["HEAD_BYTES", "Formats", "Read", "make_reader", "open_formats"]
 
 HEAD_BYTES = 5
 """Length of what precedes the payload."""
@@ -66,7 +66,7 @@ class Formats:
         schema_id = int.from_bytes(raw[1:HEAD_BYTES], "big")
         try:
             schema = self._schema(schema_id)
-            return _make(topic, f"schema {schema_id}", schema)
+            return make_reader(topic, f"schema {schema_id}", schema)
         except RegistryRefused as error:
             return _refusing(f"schema {schema_id}: {error}"[:300])
 
@@ -94,7 +94,17 @@ def open_formats(settings: Settings) -> Formats | None:
     return Formats(KeptSchemas(registry, settings.data_dir / "schemas")) if registry else None
 
 
-def _make(topic: str, name: str, schema: RegisteredSchema) -> Read:
+def make_reader(topic: str, name: str, schema: RegisteredSchema) -> Read:
+    """What decodes values of one schema into the topic's struct.
+
+    Args:
+        topic: a key of EVENT_TYPES.
+        name: the schema's, for messages.
+        schema: the writer's.
+
+    Raises:
+        RegistryRefused: the schema cannot be used.
+    """
     # One format's library is loaded when the first of its schemas comes.
     match schema.kind:
         case "AVRO":
