@@ -7,10 +7,10 @@ from decimal import Decimal
 from math import prod
 from typing import Any
 
-from rapport.replay.convert import CONVERTERS, Cell, as_decimal, as_text, decimal_text, quoted
-from rapport.replay.distinct import each, each_row
-from rapport.replay.mapping import FieldRule
-from rapport.replay.templates import ROW, template_parts
+from rapport.mapping.convert import CONVERTERS, Cell, as_decimal, as_text, decimal_text, quoted
+from rapport.mapping.distinct import each, each_row
+from rapport.mapping.rules import FieldRule
+from rapport.mapping.templates import ROW, template_parts
 
 __all__ = ["CellError", "FieldValues", "Picked", "columns_of", "compile_field", "converted"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from rapport.replay.convert import Cell, as_decimal, as_text
-from rapport.replay.distinct import each
-from rapport.replay.mapping import Condition
+from rapport.mapping.convert import Cell, as_decimal, as_text
+from rapport.mapping.distinct import each
+from rapport.mapping.rules import Condition
 
 __all__ = ["Test", "compile_when"]
 
