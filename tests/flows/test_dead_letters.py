@@ -14,6 +14,7 @@ from rapport.bus.redis_streams import RedisStreamsBus
 from rapport.dead_letters import (
     DEAD_LETTERS,
     RETRY_ORIGIN,
+    LetterFilter,
     count_letters,
     drop_letters,
     letter_message,
@@ -48,10 +49,10 @@ def test_letters_are_listed_counted_and_shown(bus: Bus) -> None:
     refuse(bus, 5)
     refuse(bus, 3, topic="chat_messages", reason="bad_json")
     assert count_letters(bus) == {"bad_json": 3, "bad_value": 5}
-    assert count_letters(bus, topic="feedback") == {"bad_value": 5}
+    assert count_letters(bus, LetterFilter(topic="feedback")) == {"bad_value": 5}
     assert len(list_letters(bus)) == 8 and len(list_letters(bus, limit=2)) == 2
-    assert {stored.letter.topic for stored in list_letters(bus, reason="bad_json")} == {"chat_messages"}
-    for stored in list_letters(bus, topic="feedback"):
+    assert {stored.letter.topic for stored in list_letters(bus, LetterFilter(reason="bad_json"))} == {"chat_messages"}
+    for stored in list_letters(bus, LetterFilter(topic="feedback")):
         assert show_letter(bus, stored.id) == stored
         assert stored.letter.raw.startswith(b'{"event_id":"feedback') and stored.letter.detail == "6 is refused"
 
@@ -72,7 +73,10 @@ def test_a_retry_sends_the_original_bytes_once(bus: Bus) -> None:
     assert sorted(values(bus, "feedback")) == sorted(stored.letter.raw for stored in some)
     assert count_letters(bus) == {"bad_value": 2}
     assert show_letter(bus, some[0].id).state == "retried"
-    assert len(list_letters(bus, state="retried")) == 4 and len(list_letters(bus, state=None)) == 6
+    assert (
+        len(list_letters(bus, LetterFilter(state="retried"))) == 4
+        and len(list_letters(bus, LetterFilter(state=None))) == 6
+    )
     origins = [o for part in range(2) if (b := bus.reader("feedback", part).poll(99)) for o in b.origins]
     assert set(origins) == {RETRY_ORIGIN}
 
@@ -91,7 +95,7 @@ def test_dropped_letters_are_freed_oldest_first(bus: Bus) -> None:
     retry_letters(bus, every[:1])
     assert drop_letters(bus, every[1:9]) == 8
     assert drop_letters(bus, every[1:9]) == 0
-    assert len(list_letters(bus)) == 1 and len(list_letters(bus, state=None)) == 2
+    assert len(list_letters(bus)) == 1 and len(list_letters(bus, LetterFilter(state=None))) == 2
     assert drop_letters(bus, every) == 2
     assert values(bus, DEAD_LETTERS) == [] and values(bus, "dead_letters.marks") == []
     refuse(bus, 1)

@@ -20,6 +20,7 @@ from rapport.cli import (
     rebuilding,
     simulation,
     views,
+    webhooks,
 )
 from rapport.errors import RapportError
 
@@ -69,7 +70,6 @@ for _command in (
     data.replay,
     rebuilding.rebuild,
     simulation.simulate,
-    letters.deadletters,
     customers.features,
     customers.decide,
     models.train,
@@ -82,6 +82,8 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
+for _group in (letters.deadletters, webhooks.webhooks):
+    app.add_typer(_group)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -116,6 +116,8 @@ def check_field(document: LocatedYaml, rule: FieldRule, path: str) -> None:
         raise document.error("only integer, decimal and number can be negated", f"{path}.negate")
     if rule.values and rule.column is None:
         raise document.error("`values` translates a column; there is none", f"{path}.values")
+    if rule.cut is not None and (rule.product is not None or rule.constant is not None or rule.type != "string"):
+        raise document.error("only a text can be cut", f"{path}.cut")
     if rule.template is not None:
         try:
             template_columns(rule.template)

@@ -42,7 +42,7 @@ def columns_of(rule: FieldRule) -> list[str]:
 
 def compile_field(name: str, rule: FieldRule) -> FieldValues:
     """The function that computes a field's values by its rule."""
-    return _with_default(_source(name, rule), rule.default)
+    return _with_default(_cut(_source(name, rule), rule.cut), rule.default)
 
 
 def converted(field: str, column: str, convert: Callable[[Cell], Any], cells: Sequence[Cell]) -> list[Any]:
@@ -116,6 +116,12 @@ def _translator(table: Mapping[str, object]) -> Callable[[Cell], object]:
         return table[text]
 
     return translate
+
+
+def _cut(values: FieldValues, length: int | None) -> FieldValues:
+    if length is None:
+        return values
+    return lambda picked, size: [None if text is None else text[:length] for text in values(picked, size)]
 
 
 def _with_default(values: FieldValues, default: object) -> FieldValues:

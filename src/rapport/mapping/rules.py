@@ -1,7 +1,7 @@
 """The parts of a mapping file that do not depend on what is mapped: where a value comes from, and what it must be.
 
-The schemas are closed: a key that is not here is refused, with the line it is on. A "column" is a column of a data file,
-or a path such as `customer.id` into a JSON object.
+The schemas are closed: a key that is not here is refused, with the line it is on. A "column" is a column of a data
+file, or a path such as `customer.id` into a JSON object.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class FieldRule(_Closed, frozen=True):
     """The value of a row that has none."""
     values: dict[str, Scalar] = {}
     """A translation: the column's text to the field's value; other texts are bad values."""
+    cut: Annotated[int, Meta(ge=1, le=4_000)] | None = None
+    """Keep so many characters of a text, and leave out the rest."""
 
 
 class Condition(_Closed, frozen=True):
