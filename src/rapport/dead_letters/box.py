@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from rapport.bus.protocol import START, Bus, Position, RecordBatch
+from rapport.bus.protocol import START, Bus, Position, Reader, RecordBatch
 from rapport.dead_letters.letter import DEAD_LETTERS, DeadLetter
 from rapport.errors import BusError
 
@@ -26,6 +27,7 @@ __all__ = [
     "letters_of",
     "list_letters",
     "place_of",
+    "read_all",
     "show_letter",
     "walk_letters",
 ]
@@ -39,6 +41,7 @@ _PAGE = 500
 """Letters that are read at once: one has at most a megabyte."""
 _ID = re.compile(r"(\d+):(\d+)-(\d+)")
 _LAST_LO = 2**63 - 1
+_A_MOMENT_S = 0.001
 
 
 class StoredLetter(msgspec.Struct, frozen=True):
@@ -113,7 +116,7 @@ class Marks:
             BusUnavailable
         """
         for reader in self._readers:
-            while batch := reader.poll(10_000):
+            for batch in read_all(reader):
                 for mark in map(_marks.decode, batch.values):
                     if self._is_held(mark.id):
                         self._states[mark.id] = mark.state
@@ -200,12 +203,23 @@ def letters_of(
     readers = [(p, bus.reader(DEAD_LETTERS, p, start[1] if p == start[0] else START)) for p in parts if p >= start[0]]
     ends = [(partition, reader, reader.lag()) for partition, reader in readers]
     total, done = sum(end for _, _, end in ends), 0
-    for partition, reader, left in ends:
-        while left and (batch := reader.poll(min(left, _PAGE))):
-            left -= len(batch)
+    for partition, reader, end in ends:
+        for batch in read_all(reader, end):
             yield from _opened(batch, partition, marks)
             done += len(batch)
             seen(done, total)
+
+
+def read_all(reader: Reader, left: int | None = None) -> Iterator[RecordBatch]:
+    """What is there for a reader now, or its next `left` records. A poll that gives nothing is no proof of the end."""
+    left = reader.lag() if left is None else left
+    while left:
+        batch = reader.poll(min(left, _PAGE))
+        if batch is not None:
+            left -= len(batch)
+            yield batch
+        elif left := min(left, reader.lag()):
+            time.sleep(_A_MOMENT_S)
 
 
 def place_of(letter_id: str) -> tuple[int, Position]:

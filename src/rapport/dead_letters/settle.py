@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from rapport.bus.protocol import Bus, Message, Position
-from rapport.dead_letters.box import MARKS, Mark, Marks, State, StoredLetter, letters_of, place_of
+from rapport.dead_letters.box import MARKS, Mark, Marks, State, StoredLetter, letters_of, place_of, read_all
 from rapport.dead_letters.letter import DEAD_LETTERS, RETRY_ORIGIN
 from rapport.errors import PositionMoved
 
@@ -124,7 +124,7 @@ def _free_marks(bus: Bus) -> None:
     ends: dict[int, Position] = {}
     for partition in range(bus.partitions(MARKS)):
         reader = bus.reader(MARKS, partition)
-        while batch := reader.poll(10_000):
+        for batch in read_all(reader):
             ends[partition] = batch.positions[-1]
     if any(bus.reader(DEAD_LETTERS, part).lag() for part in range(bus.partitions(DEAD_LETTERS))):
         return
