@@ -45,14 +45,22 @@ def list_(as_json: Json = False) -> None:
 @webhooks.command()
 def example(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="Which one; without: their names.")] = "",
+    payload: Annotated[str, typer.Option(help="Print one of its payloads instead: orders_create, …")] = "",
 ) -> None:
-    """Print a mapping that comes with Rapport, to begin one's own with.
+    """Print a mapping that comes with Rapport, to begin one's own with, or a payload to try it on.
 
     Example: rapport webhooks example shop > webhooks/shop.yaml
     """
-    from rapport.webhooks import example_names, example_text
+    from rapport.webhooks import example_names, example_payloads, example_text
 
-    sys.stdout.write(example_text(name) if name else "".join(f"{one}\n" for one in example_names()))
+    if not name:
+        rows = [(one, ", ".join(example_payloads(one))) for one in example_names()]
+        table(("example", "payloads"), rows)
+        return
+    text, payloads = example_text(name), example_payloads(name)
+    if payload and payload not in payloads:
+        raise SettingsError(f"{name} has no payload {payload!r}; it has {', '.join(payloads)}")
+    sys.stdout.write(payloads[payload].decode() if payload else text)
 
 
 @webhooks.command("try")

@@ -105,9 +105,10 @@ class Marks:
     """The last mark of each letter that has one; reads on from where it was."""
 
     def __init__(self, bus: Bus) -> None:
+        self._bus = bus
         self._readers = [bus.reader(MARKS, part) for part in range(bus.partitions(MARKS))]
         self._states: dict[str, State] = {}
-        self._first = [_first(bus, part) for part in range(bus.partitions(DEAD_LETTERS))]
+        self._first: list[Position | None] = [_first(bus, part) for part in range(bus.partitions(DEAD_LETTERS))]
 
     def refresh(self) -> None:
         """Read what was marked since.
@@ -122,12 +123,18 @@ class Marks:
                         self._states[mark.id] = mark.state
 
     def of(self, letter_id: str) -> State:
-        return self._states.get(letter_id, "waiting")
+        """What was last done with a letter; one that the bus has freed was dropped."""
+        return self._states.get(letter_id) or ("waiting" if self._is_held(letter_id) else "dropped")
 
     def _is_held(self, letter_id: str) -> bool:
-        """Marks of letters that the bus has freed say nothing any more."""
+        """Marks of letters that the bus has freed are not kept in memory."""
         partition, position = place_of(letter_id)
-        return partition >= len(self._first) or position >= self._first[partition]
+        if partition >= len(self._first):
+            return False
+        first = self._first[partition]
+        if first is None:
+            first = self._first[partition] = _first(self._bus, partition)
+        return first is not None and position >= first
 
 
 def list_letters(bus: Bus, wanted: LetterFilter = _WAITING, *, limit: int = 100, after: str = "") -> list[StoredLetter]:
@@ -240,6 +247,6 @@ def _opened(batch: RecordBatch, partition: int, marks: Marks) -> Iterator[Stored
         yield StoredLetter(letter_id, marks.of(letter_id), _letters.decode(value))
 
 
-def _first(bus: Bus, partition: int) -> Position:
-    batch = bus.reader(DEAD_LETTERS, partition).poll(1)
-    return batch.positions[0] if batch else START
+def _first(bus: Bus, partition: int) -> Position | None:
+    """Where the oldest letter of a partition lies; None without any."""
+    return next((batch.positions[0] for batch in read_all(bus.reader(DEAD_LETTERS, partition), 1)), None)

@@ -1,7 +1,7 @@
 """Webhooks: what other systems send when something happens there, mapped to events by a small file per source."""
 
 from rapport.webhooks.letters import PAYLOAD_TOPIC, payload_letter, resend_payloads
-from rapport.webhooks.load import example_names, example_text, load_source
+from rapport.webhooks.load import example_names, example_payloads, example_text, load_source
 from rapport.webhooks.mapping import Signature, WebhookMapping
 from rapport.webhooks.signature import sign, verify
 from rapport.webhooks.sources import Source, Sources
@@ -16,6 +16,7 @@ __all__ = [
     "Translation",
     "WebhookMapping",
     "example_names",
+    "example_payloads",
     "example_text",
     "load_source",
     "payload_letter",

@@ -13,9 +13,18 @@ from rapport.mapping.templates import template_columns
 from rapport.mapping.yaml_lines import LocatedYaml, read_yaml
 from rapport.webhooks.mapping import EventRule, Signature, WebhookMapping
 
-__all__ = ["LoadedSource", "ResolvedRule", "example_names", "example_text", "load_source", "resolved_rules"]
+__all__ = [
+    "LoadedSource",
+    "ResolvedRule",
+    "example_names",
+    "example_payloads",
+    "example_text",
+    "load_source",
+    "resolved_rules",
+]
 
 _FOLDER = Path(__file__).parent / "mappings"
+_PAYLOADS = Path(__file__).parent / "examples"
 _SHORTEST_SECRET = 16
 
 
@@ -61,6 +70,11 @@ def example_text(name: str) -> str:
     if name not in example_names():
         raise MappingError(f"no example of the name {name!r}; there are {', '.join(example_names())}")
     return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def example_payloads(name: str) -> dict[str, bytes]:
+    """Payloads to try a mapping that comes with Rapport on, by what they are."""
+    return {path.stem.partition(".")[2]: path.read_bytes() for path in sorted(_PAYLOADS.glob(f"{name}.*.json"))}
 
 
 def load_source(path: Path, *, secrets: bool = True) -> LoadedSource:
