@@ -61,7 +61,7 @@ def _source(name: str, rule: FieldRule) -> FieldValues:
     if rule.column is not None:
         return _column(name, rule.column, rule)
     if rule.template is not None:
-        return _template(rule.template)
+        return _template(name, rule.template)
     if rule.product is not None:
         return _product(name, rule.product, _negative_text if rule.negate else decimal_text)
     return lambda _, size: [rule.constant] * size
@@ -80,14 +80,17 @@ def _converter(rule: FieldRule) -> Callable[[Cell], Any]:
     return (lambda cell: -convert(cell)) if rule.negate else convert
 
 
-def _template(template: str) -> FieldValues:
+def _template(name: str, template: str) -> FieldValues:
     pattern, names = template_parts(template)
     if not names:
         return lambda _, size: [pattern.format()] * size
 
     def values(picked: Picked, _: int) -> list[Any]:
-        rows = zip(*(picked[name] for name in names), strict=True)
-        return [None if None in row else pattern.format(*map(as_text, row)) for row in rows]
+        rows = zip(*(picked[column] for column in names), strict=True)
+        try:
+            return [None if None in row else pattern.format(*map(as_text, row)) for row in rows]
+        except ValueError as error:
+            raise CellError(name, "bad_value", f"{error}, in the template {template!r}") from None
 
     return values
 
