@@ -156,7 +156,7 @@ _REFUSALS = {
     "413": "The body is too large",
     "415": "The Content-Type or the Content-Encoding is not served",
     "429": "The bus is full, or ingest is behind; ask again after Retry-After seconds",
-    "503": "The bus does not answer; nothing was taken",
+    "503": "The bus does not answer; ask again after Retry-After seconds",
 }
 
 

@@ -57,7 +57,7 @@ class Webhooks:
 
         Raises:
             Refusal: 401 not signed by the source: nothing of it is kept; 429 the bus is full or behind, 503 it does not
-                answer: nothing of it was taken, and the source is to send it again.
+                answer: the source is to send it again.
         """
         name = source.mapping.name
         now_us = time.time_ns() // 1_000

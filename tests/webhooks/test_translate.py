@@ -29,6 +29,11 @@ LINES = (
 )
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
+    return [shop(tmp_path_factory.mktemp("sources"), text) for text in (SHOP, LINES)]
+
+
 def refusal(source: Source, payload: Any) -> EventError:
     with pytest.raises(EventError) as caught:
         translated(source, payload)
@@ -43,10 +48,8 @@ def test_local_times_and_exact_money(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(pieces=st.integers(1, 1_000), cents=st.integers(0, 10**9))
-def test_amounts_are_exact_however_they_are_written(
-    tmp_path_factory: pytest.TempPathFactory, pieces: int, cents: int
-) -> None:
-    source = shop(tmp_path_factory.getbasetemp())
+def test_amounts_are_exact_however_they_are_written(compiled: list[Source], pieces: int, cents: int) -> None:
+    source = compiled[0]
     each = f"{cents // 100}.{cents % 100:02}"
     for written in (f'"{each}"', each):
         body = f'{{"kind":"order","id":"o","who":"a","at":"2026-01-01T00:00:00Z","pieces":{pieces},"each":{written}}}'
@@ -126,17 +129,13 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+_changes = _values | st.lists(st.just(ORDER) | _values, max_size=3)
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    changes=st.dictionaries(
-        st.sampled_from([*ORDER, "lines"]), _values | st.lists(st.just(ORDER) | _values, max_size=3)
-    )
-)
-def test_no_payload_breaks_it(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]) -> None:
-    for text in (SHOP, LINES):
-        source = shop(tmp_path_factory.getbasetemp(), text)
+@given(changes=st.dictionaries(st.sampled_from([*ORDER, "lines"]), _changes))
+def test_no_payload_breaks_it(compiled: list[Source], changes: dict[str, Any]) -> None:
+    for source in compiled:
         payload = {**ORDER, **changes}
         try:
             translated(source, payload)
