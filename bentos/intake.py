@@ -58,8 +58,8 @@ class Intake:
         """Check events, publish all of them, and say which ones ingest will refuse.
 
         Raises:
-            Refusal: 429 the bus is full or behind: none of these events was taken; 503 it does not answer: they may have
-                been, and are to be sent again.
+            Refusal: 429 the bus is full or behind: none of these events was taken; 503 it does not answer: they may
+                have been, and are to be sent again.
         """
         now_us = self._clock.now_us()
         checked = [_check(index, topic, event, now_us) for index, (topic, event) in enumerate(given)]
