@@ -21,7 +21,7 @@ from flows.ingest import ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.bus import Message, Position, RecordBatch
 from rapport.embedded import EmbeddedRedis
-from rapport.events.codec import decode_rows, events_of
+from rapport.events.block import events_of, joined, read_blocks
 from rapport.events.decode import decode
 from rapport.events.schema import EVENT_TYPES
 from rapport.events.text import analyse
@@ -51,7 +51,7 @@ def measure(quick: bool) -> list[Measurement]:
     rows = rate("check: decode, clamp, derive, encode", "events/s", lambda: checked(CLICKS, raw), repeat=repeat)
     texts = rate("check of messages, with their signals", "events/s", lambda: checked(MESSAGES, said), repeat=repeat)
     wire = [message.value for batch in batches(CLICKS, raw) for message in made(batch).outputs]
-    columns = rate("checked rows to columns", "events/s", lambda: to_columns(wire), repeat=repeat)
+    columns = rate("blocks to columns", "events/s", lambda: to_columns(wire), repeat=repeat)
     whole = rate("the whole flow, Redis to Redis", "events/s", lambda: flow(raw), repeat=3, note="with start and end")
     signals = spread("signals of one message", "ms", latencies_ms(lambda: analyse.__wrapped__(said_text()), times=500))
     return [*(compared(one, floor) for one in (strict, rows, columns, whole)), texts, signals]
@@ -93,19 +93,19 @@ def batches(topic: str, raw: Sequence[bytes]) -> Iterator[RecordBatch]:
 def made(batch: RecordBatch) -> Checked:
     """A batch checked, with every id new."""
     return check(
-        batch, lambda system_us: system_us, lambda _topic, _partition, ids, _places, _arrivals_us: [True] * len(ids)
+        batch, 1, lambda system_us: system_us, lambda _topic, _partition, ids, _places, _arrivals_us: [True] * len(ids)
     )
 
 
 def checked(topic: str, raw: Sequence[bytes]) -> int:
     analyse.cache_clear()
-    return sum(len(made(batch).outputs) for batch in batches(topic, raw))
+    return sum(message.events for batch in batches(topic, raw) for message in made(batch).outputs)
 
 
 def to_columns(wire: Sequence[bytes]) -> int:
     done = 0
-    for at in range(0, len(wire), BATCH):
-        rows = decode_rows(CLICKS, wire[at : at + BATCH])
+    for block in wire:
+        rows = joined(CLICKS, read_blocks(CLICKS, [block]))
         done += len(events_of(CLICKS, rows, ("product_id", "cart_add", "cart_remove", "checkout", "cart_micros")))
     return done
 

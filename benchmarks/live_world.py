@@ -74,16 +74,23 @@ class LiveWorld:
     def until_done(self, before_s: float = 300.0) -> None:
         """Return when the workers have read all there is."""
         deadline = time.monotonic() + before_s
-        while not all(self._read(group, topic) for group, topic in (("ingest", CLICKS), ("features", _CHECKED))):
+        while not (self._ingested() and self._in_features()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the events were not read after {before_s:g} s; see {self.settings.root / 'log'}")
             time.sleep(0.005)
 
-    def _read(self, group: str, topic: str) -> bool:
+    def _ingested(self) -> bool:
+        # A lag is counted record by record; the newest one is enough here.
         return all(
-            not (newest := self.redis.xrevrange(f"rapport:bus:{topic}:{part}", count=1))
-            or newest[0][0].decode() == "-".join(map(str, self.bus.position(group, topic, part)))
-            for part in range(self.bus.partitions(topic))
+            not (newest := self.redis.xrevrange(f"rapport:bus:{CLICKS}:{part}", count=1))
+            or newest[0][0].decode() == "-".join(map(str, self.bus.position("ingest", CLICKS, part)))
+            for part in range(self.bus.partitions(CLICKS))
+        )
+
+    def _in_features(self) -> bool:
+        return not any(
+            self.bus.reader(_CHECKED, part, self.bus.position("features", _CHECKED, part)).lag()
+            for part in range(self.bus.partitions(_CHECKED))
         )
 
 

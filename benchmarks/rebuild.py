@@ -66,10 +66,9 @@ def fill(archive: Archive, customers: int) -> Position:
             "order_day": pa.array(part // 86_400_000_000),
         }
         table = pa.table([given.get(f.name, pa.nulls(len(part), f.type)) for f in schema], schema=schema)
-        positions = [(start + i + 1, 0) for i in range(len(part))]
-        archive.append(
-            TOPIC, with_source(table, 0, positions), writer=archive_writer(0), position=Position(*positions[-1])
-        )
+        hi = np.arange(start, start + len(part)) + 1
+        source = with_source(table, 0, hi, np.zeros_like(hi))
+        archive.append(TOPIC, source, writer=archive_writer(0), position=Position(int(hi[-1]), 0))
     return Position(count, 0)
 
 

@@ -16,10 +16,10 @@ from benchmarks.frame import Measurement
 from benchmarks.online_world import NOW_US, World, world
 from rapport.bus.protocol import Position
 from rapport.errors import EventError
-from rapport.events.codec import events_of
-from rapport.events.columns import BASE
+from rapport.events.block import events_of
 from rapport.events.decode import decode
-from rapport.events.derive import Row, row_of
+from rapport.events.derive import derive
+from rapport.events.schema import Event
 from rapport.feast.catalog import plans_by_topic
 from rapport.online import OnlineWriter
 from rapport.online.keys import TILES, KeyMaker, field_of, time_field
@@ -52,21 +52,21 @@ def _write(place: World, plans: dict[str, list[Plan]], customers: int) -> None:
     """Live the history, and write it as the flows would."""
     writers = {topic: OnlineWriter(place.client, place.store.project, some) for topic, some in plans.items()}
     number = 0
-    for topic, rows in _rows(customers):
+    for topic, events in _events(customers):
+        rows = derive(topic, events, [NOW_US] * len(events)).rows
         columns = sorted({name for plan in plans[topic] for name in plan.columns})
         positions = [Position(1, number + n) for n in range(1, len(rows) + 1)]
         number += len(rows)
-        who = [str(row[list(BASE).index("customer_id")]) for row in rows]
-        writers[topic].apply(who, positions, 0, events_of(topic, rows, columns))
+        writers[topic].apply(rows.column("customer_id").to_pylist(), positions, 0, events_of(topic, rows, columns))
 
 
-def _rows(customers: int) -> Iterator[tuple[str, list[Row]]]:
-    """Batches of checked rows, by topic."""
-    held: dict[str, list[Row]] = defaultdict(list)
+def _events(customers: int) -> Iterator[tuple[str, list[Event]]]:
+    """Batches of events, by topic."""
+    held: dict[str, list[Event]] = defaultdict(list)
     for topic, event in Simulated(7, customers).history(NOW_US - DAYS * DAY_US, NOW_US):
         message = to_message(topic, event, "benchmark")
         try:
-            held[topic].append(row_of(topic, decode(topic, message.value), NOW_US))
+            held[topic].append(decode(topic, message.value))
         except EventError:
             continue  # the simulated world sends a few broken events, too
         if len(held[topic]) >= BATCH:

@@ -18,16 +18,16 @@ from bytewax.dataflow import Dataflow
 
 from flows.archive_rows import archive_topic, to_table
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
-from flows.check import CHECKED_SUFFIX
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import Trimmer
 from rapport.archive import archive_writer
-from rapport.archive.schema import DECISIONS, with_source
+from rapport.archive.schema import DECISIONS
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped
 from rapport.dead_letters import letter_message
 from rapport.errors import ArchiveError, BusError, EventError
+from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
 
 __all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow"]
@@ -98,7 +98,7 @@ class Archiver:
         place = (polled.batch.topic, polled.batch.partition)
         held = self._held.setdefault(place, _Held(since_s=time.monotonic()))
         held.batches.append(polled)
-        held.rows += len(polled.batch)
+        held.rows += sum(map(rows_in, polled.batch.values))
         if held.rows >= _MAX_ROWS:
             self._flush(place)
 
@@ -123,10 +123,8 @@ class Archiver:
     def _append(self, place: tuple[str, int], held: _Held) -> bool:
         topic, partition = place
         values = [value for polled in held.batches for value in polled.batch.values]
-        table, refused = to_table(topic, values)
-        if topic != DECISIONS:
-            places = [position for polled in held.batches for position in polled.batch.positions]
-            table = with_source(table, partition, [place for i, place in enumerate(places) if i not in refused])
+        positions = [position for polled in held.batches for position in polled.batch.positions]
+        table, refused = to_table(topic, partition, positions, values)
         if refused:
             letters = _letters(held, refused)
             self._patience.call(lambda: self._feed.bus.publish(letters))

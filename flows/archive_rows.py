@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from flows.check import CHECKED_SUFFIX
-from rapport.archive.schema import DECISIONS, arrow_schema, from_rows
+from rapport.archive.schema import DECISIONS, arrow_schema, from_block, with_source
+from rapport.bus.protocol import Position
 from rapport.decisions.record import record_row
 from rapport.errors import EventError, RowCorrupt
-from rapport.events.codec import decode_rows
+from rapport.events.block import CHECKED_SUFFIX, joined, places_of_rows, read_blocks
 
 __all__ = ["archive_topic", "to_table"]
 
@@ -22,25 +22,31 @@ def archive_topic(topic: str) -> str:
     return topic.removesuffix(CHECKED_SUFFIX)
 
 
-def to_table(topic: str, values: Sequence[bytes]) -> tuple[pa.Table, dict[int, EventError]]:
+def to_table(
+    topic: str, partition: int, positions: Sequence[Position], values: Sequence[bytes]
+) -> tuple[pa.Table, dict[int, EventError]]:
     """The archive's rows of records.
 
     Args:
         topic: a checked topic, or decisions.
+        partition, positions: where the records are.
         values: the records' bytes.
 
     Returns:
-        The table, and by their place the values that are no rows and are left out of it.
+        The table, and by their place the records that could not be read and are left out of it.
     """
     name = archive_topic(topic)
     if name == DECISIONS:
         return _decisions(values)
+    refused: dict[int, EventError] = {}
     try:
-        return from_rows(name, decode_rows(name, values)), {}
+        blocks = read_blocks(name, values)
     except RowCorrupt as error:
-        refused = {i: EventError("bad_value", "", f"not a checked row of {name}") for i in error.rows}
-    good = [value for i, value in enumerate(values) if i not in refused]
-    return from_rows(name, decode_rows(name, good)), refused
+        refused = {i: EventError("bad_value", "", f"not a block of checked {name}") for i in error.rows}
+        good = [i for i in range(len(values)) if i not in refused]
+        blocks, positions = read_blocks(name, [values[i] for i in good]), [positions[i] for i in good]
+    places = places_of_rows(positions, map(len, blocks))
+    return with_source(from_block(name, joined(name, blocks)), partition, *places), refused
 
 
 def _decisions(values: Sequence[bytes]) -> tuple[pa.Table, dict[int, EventError]]:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import redis
 
-from flows.check import CHECKED_SUFFIX
 from flows.declared import Declared
 from rapport.archive import Archive, archive_writer
 from rapport.bus.protocol import START, Bus, Position
+from rapport.events.block import CHECKED_SUFFIX
 from rapport.online import Keeping, Layouts
 
 __all__ = ["Beginning"]
@@ -86,7 +86,6 @@ class Beginning:
         return position
 
 
-def _before(position: Position) -> Position:
-    if position.lo:
-        return Position(position.hi, position.lo - 1)
-    return Position(position.hi - 1, _LAST) if position.hi else START
+def _before(block: Position) -> Position:
+    """Before the rows of a block, and not before those of the one in front of it; see rapport.events.block."""
+    return Position(block.hi - 1, 0)

@@ -1,33 +1,39 @@
-"""What ingest does with a batch of raw records, as a function: rows for the good ones, dead letters for the others."""
+"""What ingest does with a batch of raw records, as a function: blocks of the good ones, dead letters for the others."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from rapport.bus.protocol import Message, RecordBatch
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rapport.bus.keys import partition_of
+from rapport.bus.protocol import Message, Position, RecordBatch
 from rapport.dead_letters import letter_message
 from rapport.errors import EventError
-from rapport.events.codec import CHECKED_SUFFIX, encode_row
-from rapport.events.decode import decode
-from rapport.events.derive import Row, row_of
+from rapport.events.block import CHECKED_SUFFIX, encode_blocks
+from rapport.events.decode import decode_many
+from rapport.events.derive import derive
+from rapport.events.schema import Event
 
-__all__ = ["CHECKED_SUFFIX", "Checked", "Claim", "check"]
+__all__ = ["Checked", "Claim", "check"]
 
-_ACCEPTED = "accepted"
-
-Claim: TypeAlias = Callable[[str, int, Sequence[str], Sequence[str], Sequence[int]], list[bool]]
-"""(topic, partition, event ids, the place of each, and its arrival in microseconds) to whether the id belongs to that
-place: False for an id that another place claimed whose record arrived minutes before. Ids of one call are claimed in
-order."""
+Claim: TypeAlias = Callable[
+    [str, int, Sequence[str], Sequence[Position], Sequence[int]], npt.NDArray[np.bool_] | Sequence[bool]
+]
+"""(topic, partition, event ids, the position of each, and its arrival in microseconds) to whether the id belongs to
+that place: False for an id that another place claimed whose record arrived minutes before. Ids of one call are claimed
+in order."""
 
 
 class Checked(NamedTuple):
     """What came of a batch.
 
     Attributes:
-        outputs: for each record, in order, a checked row or a dead letter.
+        outputs: blocks of the accepted events, then the dead letters of the others.
         counts: what to add to the durable counters.
     """
 
@@ -35,56 +41,84 @@ class Checked(NamedTuple):
     counts: dict[str, int]
 
 
-def check(batch: RecordBatch, world_us: Callable[[int], int], claim: Claim) -> Checked:
+def check(batch: RecordBatch, partitions: int, world_us: Callable[[int], int], claim: Claim) -> Checked:
     """Check, clamp and derive a batch's events, and set repeated ones apart.
 
     Args:
         batch: raw records of one event topic.
+        partitions: of the checked topic. An event goes to its customer's, whatever its record's key was.
         world_us: the world's time at a system time, microseconds.
         claim: says which events were seen before.
     """
-    results = [_row(batch, i, world_us) for i in range(len(batch))]
-    results = _without_repeats(batch, results, claim)
-    outputs: list[Message] = []
-    fates: list[str] = []
-    checked_topic = batch.topic + CHECKED_SUFFIX
-    for i, (result, origin) in enumerate(zip(results, batch.origins, strict=True)):
-        if isinstance(result, EventError):
-            outputs.append(letter_message(batch, i, result))
-            fates.append(result.reason)
+    rows, refused = _checked(batch, world_us, claim)
+    outputs = [
+        Message(batch.topic + CHECKED_SUFFIX, "", block, partition=partition, events=events)
+        for partition, part in _by_partition(rows, partitions)
+        for block, events in encode_blocks(batch.topic, part)
+    ]
+    outputs += [letter_message(batch, i, error) for i, error in sorted(refused.items())]
+    return Checked(outputs, _counts(batch, refused))
+
+
+def _checked(
+    batch: RecordBatch, world_us: Callable[[int], int], claim: Claim
+) -> tuple[pa.RecordBatch, dict[int, EventError]]:
+    """The rows of the accepted events, and by its number why a record is refused."""
+    refused: dict[int, EventError] = {}
+    events: list[Event] = []
+    numbers: list[int] = []
+    for i, event in enumerate(decode_many(batch.topic, batch.values)):
+        if isinstance(event, EventError):
+            refused[i] = event
         else:
-            outputs.append(Message(checked_topic, str(result[1]), encode_row(result), origin))
-            fates.append(_ACCEPTED)
-    return Checked(outputs, _counts(batch, fates))
+            events.append(event)
+            numbers.append(i)
+    # A batch's records arrived at few different milliseconds.
+    world = {arrival_us: world_us(arrival_us) for arrival_us in set(batch.arrivals_us)}
+    derived = derive(batch.topic, events, [world[batch.arrivals_us[i]] for i in numbers])
+    refused |= {numbers[n]: error for n, error in derived.refused.items()}
+    numbers = [i for i in numbers if i not in refused] if derived.refused else numbers
+    return _without_repeats(batch, derived.rows, numbers, claim, refused)
 
 
-def _counts(batch: RecordBatch, fates: list[str]) -> dict[str, int]:
-    """What to add to the counters; a fate is _ACCEPTED or the reason of a refusal."""
+def _without_repeats(
+    batch: RecordBatch, rows: pa.RecordBatch, numbers: list[int], claim: Claim, refused: dict[int, EventError]
+) -> tuple[pa.RecordBatch, dict[int, EventError]]:
+    """The rows without those of events that were seen before, which join the refused ones."""
+    if not numbers:
+        return rows, refused
+    ids = rows.column("event_id").to_pylist()
+    positions = [batch.positions[i] for i in numbers]
+    own = np.asarray(claim(batch.topic, batch.partition, ids, positions, [batch.arrivals_us[i] for i in numbers]))
+    if own.all():
+        return rows, refused
+    for n in np.flatnonzero(~own).tolist():
+        refused[numbers[n]] = EventError("duplicate", "event_id", f"{ids[n]!r} came before, within the last 10 minutes")
+    return rows.filter(pa.array(own)), refused
+
+
+def _by_partition(rows: pa.RecordBatch, partitions: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    if partitions == 1:
+        yield 0, rows
+        return
+    customers = rows.column("customer_id").to_pylist()
+    places = np.fromiter((partition_of(customer, partitions) for customer in customers), np.int64, len(customers))
+    for partition in np.unique(places).tolist():
+        yield partition, rows.filter(pa.array(places == partition))
+
+
+def _counts(batch: RecordBatch, refused: dict[int, EventError]) -> dict[str, int]:
+    """What to add to the counters, in all and by origin."""
     counts: Counter[str] = Counter()
-    for (fate, origin), n in Counter(zip(fates, batch.origins, strict=True)).items():
-        counts[f"accepted:{batch.topic}" if fate == _ACCEPTED else f"dead:{fate}"] += n
+    accepted = Counter(batch.origins)
+    dead = Counter((batch.origins[i], error.reason) for i, error in refused.items())
+    for (origin, reason), n in dead.items():
+        accepted[origin] -= n
+        counts[f"dead:{reason}"] += n
         if origin:
-            counts[f"origin:{origin}:" + (_ACCEPTED if fate == _ACCEPTED else f"dead:{fate}")] += n
-    return dict(counts)
-
-
-def _row(batch: RecordBatch, i: int, world_us: Callable[[int], int]) -> Row | EventError:
-    try:
-        return row_of(batch.topic, decode(batch.topic, batch.values[i]), world_us(batch.arrivals_us[i]))
-    except EventError as error:
-        return error
-
-
-def _without_repeats(batch: RecordBatch, results: list[Row | EventError], claim: Claim) -> list[Row | EventError]:
-    """The results, rows of events that were seen before replaced by their refusal."""
-    good = [i for i, result in enumerate(results) if not isinstance(result, EventError)]
-    if not good:
-        return results
-    places = [f"{batch.partition}:{batch.positions[i].hi}-{batch.positions[i].lo}" for i in good]
-    ids = [str(results[i][0]) for i in good]  # type: ignore[index]
-    arrivals_us = [batch.arrivals_us[i] for i in good]
-    owned = claim(batch.topic, batch.partition, ids, places, arrivals_us)
-    for i, event_id, own in zip(good, ids, owned, strict=True):
-        if not own:
-            results[i] = EventError("duplicate", "event_id", f"{event_id!r} came before, within the last 10 minutes")
-    return results
+            counts[f"origin:{origin}:dead:{reason}"] += n
+    for origin, n in accepted.items():
+        counts[f"accepted:{batch.topic}"] += n
+        if origin:
+            counts[f"origin:{origin}:accepted"] += n
+    return {name: n for name, n in counts.items() if n}

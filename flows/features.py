@@ -15,13 +15,13 @@ from bytewax.dataflow import Dataflow
 
 from flows.beginning import Beginning
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
-from flows.check import CHECKED_SUFFIX
 from flows.declared import Declared
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, open_runtime
 from flows.updater import Updater
 from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import DeclarationError, Fenced, PositionMoved
+from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
 from rapport.online import WRITE_TIMEOUT_S, connect, warm_up_writing
 from rapport.settings import Settings
@@ -31,7 +31,6 @@ __all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
 GROUP = "features"
 """The group of consumers whose positions say which checked events are in the online store."""
 
-_MAX_RECORDS = 8_000
 _log = logging.getLogger(__name__)
 Step: TypeAlias = Polled | Tick
 
@@ -103,7 +102,7 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
     client = connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S)
     beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
-    feed = Feed(bus, topics, beginning.start, runtime.stop, share=runtime.share, max_records=_MAX_RECORDS)
+    feed = Feed(bus, topics, beginning.start, runtime.stop, share=runtime.share)
     updater = Updater(client, declared)
     checked = op.input("features_checked", flow, BusSource(feed, drain=drain))
     # Polled | Tick

@@ -10,8 +10,14 @@ from typing import NamedTuple
 
 from rapport.bus.protocol import START, Bus, Position, Reader, RecordBatch
 from rapport.bus.share import WHOLE, Share
+from rapport.events.block import CHECKED_SUFFIX
 
 __all__ = ["Feed", "Polled"]
+
+RECORDS = 4_000
+"""Events of a raw topic that are worked on at a time."""
+BLOCKS = 8
+"""Blocks of a checked topic that are worked on at a time: what as many batches of a raw topic became."""
 
 
 class Polled(NamedTuple):
@@ -45,7 +51,6 @@ class Feed:
         start: gives the position to read a partition after; asked at the start and after each rewind.
         stop: set when the flow shall end.
         share: which of the topics' partitions; the others are read by other processes.
-        max_records: most records of one batch.
     """
 
     def __init__(
@@ -56,14 +61,12 @@ class Feed:
         stop: threading.Event,
         *,
         share: Share = WHOLE,
-        max_records: int = 2_000,
     ) -> None:
         self.bus = bus
         self.stop = stop
         every = [(topic, partition) for topic in topics for partition in range(bus.partitions(topic))]
         self.places = share.of(every)
         self._start = start
-        self._max_records = max_records
         self._state = {place: _Place() for place in self.places}
 
     def poll(self, topic: str, partition: int) -> Polled | None:
@@ -78,7 +81,7 @@ class Feed:
                 return None
             place.at = self._start(topic, partition)
             place.reader = self.bus.reader(topic, partition, place.at)
-        batch = place.reader.poll(self._max_records)
+        batch = place.reader.poll(BLOCKS if topic.endswith(CHECKED_SUFFIX) else RECORDS)
         if batch is None:
             return None
         polled = Polled(batch, place.at, place.turn)

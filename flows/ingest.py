@@ -6,19 +6,19 @@ python -m bytewax.run flows.ingest:flow
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
-from flows.check import Checked, Claim, check
+from flows.check import check
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, open_runtime
 from flows.trim import Trimmer
+from rapport.bus.protocol import Position
 from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import BusFull, PositionMoved
+from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
 
 __all__ = ["GROUP", "flow", "ingest"]
@@ -30,67 +30,40 @@ _WAIT_WHILE_FULL_S = 0.5
 _log = logging.getLogger(__name__)
 
 
-class Hop(NamedTuple):
-    """A batch that was read, and what came of it."""
+class Ingester:
+    """Checks what was read and commits what came of it; waits out a Redis that does not answer, and goes back to the
+    stored position when another worker has moved it."""
 
-    polled: Polled
-    checked: Checked
-
-
-Step: TypeAlias = Hop | Tick
-
-
-class Checker:
-    """Turns what was read into what is to be committed; waits out a Redis that does not answer."""
-
-    def __init__(self, feed: Feed, patience: Patience, world_us: Callable[[int], int], claim: Claim) -> None:
+    def __init__(self, feed: Feed, patience: Patience, runtime: Runtime, trimmer: Trimmer) -> None:
         self._feed = feed
         self._patience = patience
-        self._world_us = world_us
-        self._claim = claim
-
-    def step(self, item: Item) -> Step | None:
-        """The item's hop; None when its records are void, or the process is asked to end."""
-        if isinstance(item, Tick):
-            return item
-        if self._feed.is_void(item):
-            return None
-        try:
-            return Hop(item, self._patience.call(lambda: check(item.batch, self._world_us, self._claim)))
-        except Stopped:
-            return None
-
-
-class Committer:
-    """Commits hops, and goes back to the stored position when another worker has moved it."""
-
-    def __init__(self, feed: Feed, patience: Patience, trimmer: Trimmer) -> None:
-        self._feed = feed
-        self._patience = patience
+        self._runtime = runtime
         self._trimmer = trimmer
 
-    def handle(self, item: Step) -> None:
+    def handle(self, item: Item) -> None:
         if isinstance(item, Tick):
             self._trimmer.tick()
-        elif not self._feed.is_void(item.polled):
-            self._commit(item)
+        elif not self._feed.is_void(item):
+            self._ingest(item)
 
     def close(self) -> None:
-        """Nothing is held: each hop was committed when it came."""
+        """Nothing is held: each batch was committed when it came."""
 
-    def _commit(self, hop: Hop) -> None:
-        batch = hop.polled.batch
+    def _ingest(self, polled: Polled) -> None:
+        batch, runtime = polled.batch, self._runtime
+        partitions = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX)
         try:
+            checked = self._patience.call(lambda: check(batch, partitions, runtime.world_us, runtime.claim))
             commit_surely(
                 self._feed.bus,
                 self._patience,
                 GROUP,
                 batch.topic,
                 batch.partition,
-                expected=hop.polled.after,
+                expected=polled.after,
                 position=batch.positions[-1],
-                outputs=hop.checked.outputs,
-                counts=hop.checked.counts,
+                outputs=checked.outputs,
+                counts=checked.counts,
             )
         except PositionMoved as error:
             _log.info("reading again: %s", error)
@@ -112,17 +85,18 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
         drain: end when everything has been read.
     """
     bus = runtime.bus
-    feed = Feed(bus, TOPICS, lambda topic, part: bus.position(GROUP, topic, part), runtime.stop, share=runtime.share)
-    patience = Patience(runtime.stop)
-    checker = Checker(feed, patience, runtime.world_us, runtime.claim)
+
+    def start(topic: str, partition: int) -> Position:
+        # Since it was read last, if ever, another worker may have claimed ids.
+        runtime.forget(topic, partition)
+        return bus.position(GROUP, topic, partition)
+
+    feed = Feed(bus, TOPICS, start, runtime.stop, share=runtime.share)
+    trimmer = Trimmer(bus, feed.places, dict.fromkeys(TOPICS, (GROUP,)))
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
     # Polled | Tick
-    checked = op.filter_map("ingest_check", raw, checker.step)
-    # Hop | Tick
-    groups = dict.fromkeys(TOPICS, (GROUP,))
-    op.output(
-        "ingest_commit", checked, HandlerSink(lambda: Committer(feed, patience, Trimmer(bus, feed.places, groups)))
-    )
+    # Checked and committed in one step: what is claimed and not committed yet is then of one batch only.
+    op.output("ingest_commit", raw, HandlerSink(lambda: Ingester(feed, Patience(runtime.stop), runtime, trimmer)))
 
 
 def flow() -> Dataflow:

@@ -37,7 +37,8 @@ class Runtime:
         settings: the installation's.
         bus: the bus.
         world_us: the world's time at a system time, microseconds.
-        claim: the memory of event ids.
+        claim: looks into the memory of event ids.
+        forget: lets go of what the process remembers of a partition of a topic, to be read again from Redis.
         archive: the event archive.
         share: the partitions that this process reads, of those that workers share out.
         stop: set when the flows shall end.
@@ -47,6 +48,7 @@ class Runtime:
     bus: Bus
     world_us: Callable[[int], int]
     claim: Claim
+    forget: Callable[[str, int], None]
     archive: Archive
     share: Share = WHOLE
     stop: threading.Event = field(default_factory=threading.Event)
@@ -60,11 +62,13 @@ def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
         socket_connect_timeout=_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
+    seen = SeenEvents(client)
     return Runtime(
         settings=settings,
         bus=open_bus(settings, timeout_s=_TIMEOUT_S),
         world_us=RedisClock(client).at,
-        claim=SeenEvents(client).claim,
+        claim=seen.claim,
+        forget=seen.forget,
         archive=Archive(settings.data_dir / "archive"),
         share=share,
     )

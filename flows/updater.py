@@ -11,14 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+import pyarrow as pa
 import redis
 
 from flows.declared import Declared, declared_from_json
 from rapport.bus.protocol import Position, RecordBatch
 from rapport.errors import DeclarationError, RowCorrupt
-from rapport.events.codec import CHECKED_SUFFIX, decode_rows, events_of
-from rapport.events.columns import BASE
-from rapport.events.derive import Row
+from rapport.events.block import CHECKED_SUFFIX, Places, events_of, joined, places_of_rows, read_blocks
 from rapport.online.connect import WRITE_TIMEOUT_S
 from rapport.online.keeping import Keeping
 from rapport.online.layouts import Layouts
@@ -27,7 +26,6 @@ from rapport.online.writer import ApplyReport, OnlineWriter
 
 __all__ = ["Updater", "batches_by_partition", "begin", "updater_of"]
 
-_CUSTOMER = list(BASE).index("customer_id")
 _log = logging.getLogger(__name__)
 
 
@@ -59,10 +57,10 @@ class Updater:
         writer = self._writers.get(topic)
         if writer is None:
             return ApplyReport()
-        rows, positions = _decoded(topic, batch)
+        rows, places = _rows(topic, batch)
         columns = sorted({name for plan in self._plans[topic] for name in plan.columns})
-        customers = [str(row[_CUSTOMER]) for row in rows]
-        report = writer.apply(customers, positions, batch.partition, events_of(topic, rows, columns))
+        customers = rows.column("customer_id").to_pylist()
+        report = writer.apply(customers, places, batch.partition, events_of(topic, rows, columns))
         for view, rows_damaged in Counter(view for _, view in report.damaged).items():
             # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.
             _log.error("%d stored rows of view %s are damaged and were left as they are", rows_damaged, view)
@@ -136,12 +134,14 @@ def batches_by_partition(records: Iterable[tuple[str, int, int, bytes]]) -> Iter
         )
 
 
-def _decoded(topic: str, batch: RecordBatch) -> tuple[list[Row], list[Position]]:
+def _rows(topic: str, batch: RecordBatch) -> tuple[pa.RecordBatch, Places]:
+    """The rows of all blocks of a batch, and their places."""
+    values, positions = batch.values, batch.positions
     try:
-        return decode_rows(topic, batch.values), batch.positions
+        blocks = read_blocks(topic, values)
     except RowCorrupt as error:
         # The archive branch reports such records to the dead letters.
         _log.error("%s are left out of the features", error)
-        bad = set(error.rows)
-    good = [at for at in range(len(batch)) if at not in bad]
-    return decode_rows(topic, [batch.values[at] for at in good]), [batch.positions[at] for at in good]
+        good = [at for at in range(len(batch)) if at not in error.rows]
+        blocks, positions = read_blocks(topic, [values[at] for at in good]), [positions[at] for at in good]
+    return joined(topic, blocks), places_of_rows(positions, map(len, blocks))

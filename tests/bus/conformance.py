@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ class BusConformance:
             assert 1 <= len(batch) <= 64
             assert (batch.topic, batch.partition) == ("t", 0)
             got += list(zip(batch.positions, batch.keys, batch.values, batch.origins, batch.arrivals_us, strict=True))
-        assert [(key, value, origin) for _, key, value, origin, _ in got] == [m[1:] for m in sent]
+        assert [(key, value, origin) for _, key, value, origin, _ in got] == [m[1:4] for m in sent]
         positions = [row[0] for row in got]
         assert positions == sorted(set(positions)) and positions[0] > START
         assert all(before - 1_000 <= row[4] <= time.time_ns() // 1_000 for row in got)
@@ -207,6 +208,27 @@ class BusConformance:
         assert bus.reader("t", 0, whole.positions[40]).lag() == 59
         bus.publish([Message("t", "k", b"new")])
         assert values(bus, "t")[-1] == b"new" and read_all(bus, "t")[-1].positions[-1] > whole.positions[-1]
+
+    def test_records_of_many_events_are_counted_by_events_and_go_where_they_are_told(self, make_bus: MakeBus) -> None:
+        bus = make_bus(partitions=2, max_length=100)
+        sizes = [30, 1, 40, 20]
+        for at, events in enumerate(sizes):
+            outputs = [Message("blocks", "", b"%d" % at, partition=1, events=events)]
+            bus.commit("g", "t", 0, expected=Position(at, 0), position=Position(at + 1, 0), outputs=outputs)
+        assert bus.reader("blocks", 0).poll(10) is None
+        whole = bus.reader("blocks", 1).poll(10)
+        assert whole is not None and whole.values == [b"0", b"1", b"2", b"3"]
+        his = [position.hi for position in whole.positions]
+        assert [after - before for before, after in pairwise(his)] == sizes[1:] and not any(
+            p.lo for p in whole.positions
+        )
+        assert [bus.reader("blocks", 1, at).lag() for at in (START, *whole.positions)] == [91, 61, 60, 20, 0]
+        with pytest.raises(BusFull):
+            bus.publish([Message("blocks", "", b"4", partition=1, events=10)])
+        bus.trim("blocks", 1, whole.positions[1])
+        bus.publish([Message("blocks", "", b"4", partition=1, events=10)])
+        rest = bus.reader("blocks", 1, whole.positions[1]).poll(10)
+        assert rest is not None and rest.values == [b"2", b"3", b"4"] and rest.positions[2].hi == his[3] + 10
 
     def test_random_steps_agree_with_a_list(self, make_bus: MakeBus) -> None:
         rng, bus = random.Random(11), make_bus(max_length=60)

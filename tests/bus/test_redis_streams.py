@@ -147,7 +147,8 @@ def test_an_idle_bus_reads_for_all_readers_at_once(redis_url: str) -> None:
     bus = RedisStreamsBus(redis_url)
     readers = [bus.reader(f"t{i}", 0) for i in range(10)]
     with redis.Redis.from_url(redis_url) as client:
-        readers[0].poll(1)
+        for reader in readers:
+            reader.poll(1)
         client.config_resetstat()
         assert [reader.poll(1) for reader in readers] == [None] * 10
         info: Any = client.info("commandstats")

@@ -12,7 +12,7 @@ from flows.features import load_declared
 from rapport.archive import Archive
 from rapport.bus.protocol import Position
 from rapport.embedded import EmbeddedRedis
-from rapport.feast.arrow import to_column
+from rapport.events.arrow import to_column
 from rapport.online import OnlineWriter
 from rapport.online.marks import MARK_BYTES
 from rapport.windows import Events, Plan

@@ -20,12 +20,13 @@ from feast import StreamFeatureView
 from feature_repo import views
 from flows.declared import Declared
 from rapport.bus.protocol import Message
-from rapport.events.codec import CHECKED_SUFFIX, encode_row
+from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.columns import BASE, COLUMNS
 from rapport.feast.declare import topic_of, view_of
 from rapport.online.keys import JOIN_KEY, TILES, KeyMaker, field_of, parse_key
 from rapport.online.marks import MARK_BYTES
 from rapport.online.stored import read_stored
+from rapport.testing.blocks import block_message
 from rapport.testing.feeding import CustomerEvent
 from rapport.testing.histories import generate, moments
 from rapport.testing.oracle import oracle
@@ -87,20 +88,20 @@ def _records(mixed: Iterable[tuple[str, CustomerEvent]]) -> list[Record]:
         place = (topic + CHECKED_SUFFIX, sum(customer.encode()) % PARTITIONS)
         offset = offsets.get(place, 0)
         offsets[place] = offset + 1
-        records.append(Record(*place, offset, _value(topic, customer, event)))
+        records.append(Record(*place, offset, block_message(topic, [_row(customer, event)]).value))
     return records
 
 
-def _value(topic: str, customer: str, event: tuple[str, int, Mapping[str, Any]]) -> bytes:
+def _row(customer: str, event: tuple[str, int, Mapping[str, Any]]) -> dict[str, Any]:
     event_id, time_us, values = event
     base = dict(zip(BASE, (event_id, customer, time_us, time_us, time_us, 1), strict=True))
-    return encode_row(tuple((base | dict(values)).get(name) for name in (*BASE, *COLUMNS[topic])))
+    return base | dict(values)
 
 
 def by_bytewax_messages(sample: Sample) -> list[Message]:
     """The same events for the bus."""
     return [
-        Message(topic + CHECKED_SUFFIX, customer, _value(topic, customer, event))
+        block_message(topic, [_row(customer, event)])
         for topic, events in sample.events.items()
         for customer, event in events
     ]

@@ -8,7 +8,8 @@ import msgspec
 
 from rapport.clock import to_us
 from rapport.events.decode import decode
-from rapport.events.derive import Row, row_of
+from rapport.events.derive import derive
+from rapport.events.schema import Event
 
 COMMON = {"event_id": "e1", "customer_id": "c1", "event_time": "2025-03-01T12:00:00.25Z"}
 GOOD: dict[str, dict[str, Any]] = {
@@ -46,7 +47,20 @@ def raw(topic: str, *without: str, **changes: Any) -> bytes:
     return msgspec.json.encode({name: value for name, value in event.items() if name not in without})
 
 
-def row(topic: str, *, arrival_us: int | None = None, **changes: Any) -> Row:
+def row(topic: str, *, arrival_us: int | None = None, **changes: Any) -> dict[str, Any]:
     """The checked row of a good event; it arrives when it happened unless told otherwise."""
     event = decode(topic, raw(topic, **changes))
     return row_of(topic, event, to_us(event.event_time) if arrival_us is None else arrival_us)
+
+
+def row_of(topic: str, event: Event, arrival_us: int) -> dict[str, Any]:
+    """The checked row of one event, by column.
+
+    Raises:
+        EventError: it is refused.
+    """
+    rows, refused = derive(topic, [event], [arrival_us])
+    if refused:
+        raise refused[0]
+    (found,) = rows.to_pylist()
+    return dict(found)

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import COMMON, GOOD, raw
+from samples import COMMON, GOOD, raw, row_of
 
 from rapport.errors import EventError
-from rapport.events.codec import decode_rows, encode_row
+from rapport.events.block import read_blocks
 from rapport.events.columns import BASE, COLUMNS
-from rapport.events.decode import MAX_EVENT_BYTES, decode
-from rapport.events.derive import row_of
+from rapport.events.decode import MAX_EVENT_BYTES, decode, decode_many
 from rapport.events.schema import EVENT_TYPES, TOPICS, PurchaseEvent
+from rapport.testing.blocks import block_message
 
 REASONS = {
     "bad_json",
@@ -28,6 +28,7 @@ REASONS = {
     "no_customer",
     "too_large",
     "unknown_topic",
+    "unknown_schema",
 }
 
 
@@ -59,10 +60,14 @@ CLICK, ORDER, CHAT, FEEDBACK = "customer_clicks", "purchase_events", "chat_messa
         (CLICK, {"quantity": True}, "bad_value", "quantity", "true is refused"),
         (CLICK, {"quantity": 10**30}, "bad_value", "quantity", "refused"),
         (CLICK, {"product_id": "a\nb"}, "bad_value", "product_id", "no control characters"),
+        (CLICK, {"product_id": "ab\x7f"}, "bad_value", "product_id", "no control characters"),
+        (CLICK, {"session_id": "\x00"}, "bad_value", "session_id", "no control characters"),
         (CLICK, {"product_id": "ab\n"}, "bad_value", "product_id", "no control characters"),
         (CLICK, {"product_id": ""}, "bad_value", "product_id", "1 to 128"),
         (CLICK, {"product_id": "x" * 129}, "bad_value", "product_id", "…"),
         (CLICK, {"currency": "eur"}, "bad_value", "currency", "three capital letters"),
+        (CLICK, {"currency": "EU1"}, "bad_value", "currency", "three capital letters"),
+        (ORDER, {"currency": "ÄÖÜ"}, "bad_value", "currency", "three capital letters"),
         (CLICK, {"currency": "EUR\n"}, "bad_value", "currency", "three capital letters"),
         (CLICK, {"currency": None}, "missing_field", "currency", "price is given without"),
         (CLICK, {"price": None}, "missing_field", "price", "without a price"),
@@ -118,7 +123,7 @@ def test_refused_values(topic: str, changes: dict[str, Any], reason: str, field:
         (b'{"\xff":1}', "bad_json", "UTF-8"),
         (b'{"event_id":"\\ud800"}', "bad_json", ""),
         (b"\xef\xbb\xbf{}", "bad_json", "malformed"),
-        (b"\x00" * 50, "bad_json", "malformed"),
+        (b"\x00" * 50, "unknown_schema", "set RAPPORT_REGISTRY_URL"),
         (b"{}", "missing_field", "allowed: text of 1 to 128"),
         (b'{"x":' + b"[" * 60_000, "unknown_field", "no such field"),
         (b'{"text":' + b"[" * 60_000, "bad_value", "refused"),
@@ -148,7 +153,31 @@ def test_money_is_exact(micros: int, as_number: bool) -> None:
     value = raw(ORDER).replace(b"10.25", text.encode() if as_number else f'"{text}"'.encode())
     event = decode(ORDER, value)
     assert isinstance(event, PurchaseEvent) and event.amount == Decimal(text)
-    assert row_of(ORDER, event, 2**60)[len(BASE) + 6] == micros
+    assert row_of(ORDER, event, 2**60)["amount_micros"] == micros
+
+
+def test_texts_that_are_not_printable_are_no_control_characters() -> None:
+    event = decode(CLICK, raw(CLICK, product_id="a\u00a0\u2028b", session_id='say "so" \\'))
+    assert event.product_id == "a\u00a0\u2028b" and event.session_id == 'say "so" \\'  # type: ignore[attr-defined]
+
+
+@given(st.sampled_from(TOPICS), st.lists(st.sampled_from(["good", "cut", "other", "long"]), max_size=8))
+def test_many_are_as_one_by_one(topic: str, kinds: list[str]) -> None:
+    good = raw(topic)
+    of = {"good": good, "cut": good[:-1], "other": b'{"a":1} {"b":2}', "long": b" " * (MAX_EVENT_BYTES + 1)}
+    values = [of[kind] for kind in kinds]
+    for value, result in zip(values, decode_many(topic, values), strict=True):
+        if isinstance(result, EventError):
+            with pytest.raises(EventError) as caught:
+                decode(topic, value)
+            assert str(caught.value) == str(result) and caught.value.reason == result.reason
+        else:
+            assert result == decode(topic, value)
+
+
+def test_many_of_no_topic() -> None:
+    with pytest.raises(EventError, match="no topic 'orders'"):
+        decode_many("orders", [])
 
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -168,7 +197,7 @@ def survives(topic: str, value: bytes) -> None:
         assert error.reason in REASONS and len(error.detail) < 400
         return
     assert len(row) == len(BASE) + len(COLUMNS[topic])
-    assert decode_rows(topic, [encode_row(row)]) == [row]
+    assert read_blocks(topic, [block_message(topic, [row]).value])[0].to_pylist() == [row]
 
 
 @given(st.sampled_from(TOPICS), st.data())

@@ -8,8 +8,7 @@ import msgspec
 
 from rapport.bus import Bus, Message
 from rapport.dead_letters import DEAD_LETTERS, DeadLetter
-from rapport.events.codec import decode_rows
-from rapport.events.columns import BASE, COLUMNS
+from rapport.events.block import read_blocks
 
 
 def feedback(event_id: str, customer_id: str = "c1", **changes: Any) -> bytes:
@@ -32,8 +31,7 @@ def values(bus: Bus, topic: str) -> list[bytes]:
 
 def checked(bus: Bus, topic: str = "feedback") -> list[dict[str, Any]]:
     """The checked rows by column name."""
-    names = (*BASE, *COLUMNS[topic])
-    return [dict(zip(names, row, strict=True)) for row in decode_rows(topic, values(bus, f"{topic}.checked"))]
+    return [row for block in read_blocks(topic, values(bus, f"{topic}.checked")) for row in block.to_pylist()]
 
 
 def letters(bus: Bus) -> list[DeadLetter]:

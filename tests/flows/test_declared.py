@@ -14,7 +14,7 @@ from rapport.feast.declare import view_of
 from rapport.windows import compile_view
 from tests.source_tree import ROOT
 
-HEAVY = ("feast", "bytewax", "pandas", "pyarrow", "duckdb", "bentoml", "mlflow", "deltalake", "pyspark", "pyflink")
+HEAVY = ("feast", "bytewax", "pandas", "duckdb", "bentoml", "mlflow", "deltalake", "pyspark", "pyflink")
 
 
 def test_every_view_comes_back_with_the_same_plan() -> None:

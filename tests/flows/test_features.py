@@ -33,10 +33,9 @@ from rapport.bus import Bus, Message
 from rapport.bus.protocol import START
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.errors import DeclarationError
-from rapport.events.codec import encode_row
-from rapport.events.columns import BASE, COLUMNS
 from rapport.feast.declare import schema_of
 from rapport.online import Keeping, Kept, connect
+from rapport.testing.blocks import block_message
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -148,9 +147,10 @@ def test_online_is_history(store: FeatureStore, runtime: Runtime) -> None:
 
 def test_records_that_were_applied_but_not_committed_count_once(store: FeatureStore, runtime: Runtime) -> None:
     declared = load_declared(runtime.settings)
-    runtime.bus.publish([order(n, f"c{n % 3}") for n in range(30)])
-    run(runtime, declared, "ingest")
-    batch = runtime.bus.reader("purchase_events.checked", 0).poll(17)
+    for first, last in ((0, 17), (17, 30)):
+        runtime.bus.publish([order(n, f"c{n % 3}") for n in range(first, last)])
+        run(runtime, declared, "ingest")
+    batch = runtime.bus.reader("purchase_events.checked", 0).poll(1)
     assert batch is not None
     with redis.Redis.from_url(runtime.settings.redis_url) as client:
         report = Updater(client, declared).apply(batch)
@@ -184,12 +184,11 @@ def test_a_users_own_view_works_after_apply_and_restart(store: FeatureStore, run
 
 def test_a_record_that_is_no_row_is_left_out(store: FeatureStore, runtime: Runtime) -> None:
     topic = "purchase_events.checked"
-    row = dict.fromkeys((*BASE, *COLUMNS["purchase_events"]))
     time_us = int(NOW.timestamp()) * 1_000_000
-    row |= {"event_id": "e", "customer_id": "anna", "event_time_us": time_us, "arrival_time_us": time_us}
+    row = {"event_id": "e", "customer_id": "anna", "event_time_us": time_us, "arrival_time_us": time_us}
     row |= {"schema_version": 1, "order_id": "o", "amount_micros": 5}
-    good = encode_row(tuple(row.values()))
-    runtime.bus.publish([Message(topic, "anna", b"\x01"), Message(topic, "anna", good), Message(topic, "b", b"")])
+    good = block_message("purchase_events", [row])
+    runtime.bus.publish([Message(topic, "anna", b"\x01", events=3), good, Message(topic, "b", b"", events=1)])
     run(runtime, load_declared(runtime.settings), "features")
     assert read(store, "anna", "b") == [(1, 5), (None, None)]
     assert committed(runtime.bus)

@@ -110,23 +110,31 @@ def test_the_published_world_clock_is_the_arrival(runtime: Runtime, redis_url: s
     assert runtime.bus.counts("dead:") == {"dead:future_event": 1}
 
 
+def places(*offsets: int) -> list[Position]:
+    return [Position(offset, 0) for offset in offsets]
+
+
 def test_ids_are_remembered_for_a_while_only(redis_url: str) -> None:
     second, at = 1_000_000, 1_700_000_000_900_000
     with redis.Redis.from_url(redis_url) as client:
         seen = SeenEvents(client, remembered_s=1)
-        assert seen.claim("t", 0, ["a", "b", "a"], ["1", "2", "3"], [at, at, at]) == [True, True, False]
-        assert seen.claim("t", 0, ["a", "a"], ["1", "3"], [at, at]) == [True, False]
-        assert seen.claim("u", 0, ["a"], ["9"], [at]) == seen.claim("t", 1, ["a"], ["9"], [at]) == [True]
-        assert seen.claim("t", 0, ["a", "a"], ["4", "5"], [at + second, at + 2 * second]) == [False, True]
+        assert seen.claim("t", 0, ["a", "b", "a"], places(1, 2, 3), [at, at, at]).tolist() == [True, True, False]
+        assert seen.claim("t", 0, ["a", "a"], places(1, 3), [at, at]).tolist() == [True, False]
+        assert seen.claim("u", 0, ["a"], places(9), [at]) and seen.claim("t", 1, ["a"], places(9), [at])
+        # Another process finds what this one has claimed.
+        other = SeenEvents(client, remembered_s=1)
+        for one in (seen, other, seen):
+            own = one.claim("t", 0, ["a", "a", "b"], places(4, 5, 2), [at + second, at + 2 * second, at])
+            assert own.tolist() == [False, True, True]
         # What arrived a while before is not kept for ever.
         for later in range(3, 9):
-            assert seen.claim("t", 0, ["c"], [f"{later} c"], [at + later * second]) == [later % 2 == 1]
+            assert seen.claim("t", 0, ["c"], places(10 + later), [at + later * second]).tolist() == [later % 2 == 1]
         assert len(client.keys("rapport:seen:{t:0}:*")) <= 3
 
 
 def test_a_repeat_is_known_however_long_the_flow_was_down(make_runtime_: MakeRuntime, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        runtime = replace(make_runtime_(), claim=SeenEvents(client, remembered_s=1).claim)
+        runtime = replace(make_runtime_(), claim=(seen := SeenEvents(client, remembered_s=1)).claim, forget=seen.forget)
         runtime.bus.publish([message("e1")])
         run_ingest(runtime)
         runtime.bus.publish([message("e1"), message("e2")])

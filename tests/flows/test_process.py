@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from given import checked, letters, message, values
+from given import checked, letters, message
 from worker import work
 
 from rapport.archive import Archive
@@ -86,7 +86,7 @@ def test_terminated_it_archives_what_it_holds_and_ends_cleanly(redis_url: str, t
             argv, env={**env, "RAPPORT_ARCHIVE_EVERY_S": "600"}, stderr=log, cwd=Path(__file__).parents[2]
         )
         try:
-            wait_until(lambda: len(values(bus, "feedback.checked")) == 100 or process.poll() is not None)
+            wait_until(lambda: len(checked(bus)) == 100 or process.poll() is not None)
             time.sleep(1)
             assert archived(tmp_path) == []
             process.send_signal(signal.SIGTERM)

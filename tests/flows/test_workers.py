@@ -27,9 +27,8 @@ from rapport.bus.share import Share
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock, to_us
 from rapport.dead_letters import drop_letters, list_letters
 from rapport.embedded import EmbeddedRedis
-from rapport.events.columns import BASE, COLUMNS
 from rapport.events.decode import decode
-from rapport.events.derive import row_of
+from rapport.events.derive import derive
 from rapport.online.marks import MARK_BYTES
 from rapport.settings import load_settings
 from rapport.supervisor.lag import consumers
@@ -149,10 +148,9 @@ def some_events(count: int, first: int = 0) -> list[Message]:
 def check_rows(installation: Installation, sent: Sequence[Message]) -> None:
     """What Feast reads is what the oracle says of the events, each counted once."""
     for topic, some in installation.plans.items():
-        names = (*BASE, *COLUMNS[topic])
         events: dict[str, list[OracleEvent]] = {who: [] for who in PEOPLE}
         for message in {message.value: message for message in sent if message.topic == topic}.values():
-            row = dict(zip(names, row_of(topic, decode(topic, message.value), NOW_US), strict=True))
+            (row,) = derive(topic, [decode(topic, message.value)], [NOW_US]).rows.to_pylist()
             events[message.key].append((str(row["event_id"]), int(row["event_time_us"] or 0), row))
         for plan in some:
             asked = [f"{plan.view.name}:{name}" for name in plan.names]

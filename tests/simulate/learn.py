@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from rapport.clock import to_us
-from rapport.events.codec import events_of
-from rapport.events.derive import Row, row_of
+from rapport.events.block import events_of, joined
+from rapport.events.derive import derive
 from rapport.events.schema import Event
 from rapport.windows import Values, compile_view, history
 
@@ -21,12 +22,13 @@ Spine = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Customer numbers and times."""
 
 
-def rows_of(events: Sequence[tuple[str, Event]]) -> dict[str, list[Row]]:
+def rows_of(events: Sequence[tuple[str, Event]]) -> dict[str, pa.RecordBatch]:
     """Checked rows by topic, in order of customer and time, as the archive would hold them."""
-    rows: dict[str, list[Row]] = {}
+    by_topic: dict[str, list[Event]] = {}
     for topic, event in events:
-        rows.setdefault(topic, []).append(row_of(topic, event, 2**60))
-    return {topic: sorted(found, key=lambda row: (row[1], row[2])) for topic, found in rows.items()}
+        by_topic.setdefault(topic, []).append(event)
+    order = [("customer_id", "ascending"), ("event_time_us", "ascending")]
+    return {topic: derive(topic, some, [2**60] * len(some)).rows.sort_by(order) for topic, some in by_topic.items()}
 
 
 def number(customer_id: str) -> int:
@@ -57,7 +59,7 @@ def followed(spine: Spine, events: Spine, horizon_us: int) -> NDArray[np.bool_]:
 class Features:
     """Feature values of a spine for every windowed view of a service."""
 
-    rows: dict[str, list[Row]]
+    rows: dict[str, pa.RecordBatch]
 
     def matrix(self, service: Any, spine: Spine) -> tuple[list[str], NDArray[np.float64]]:
         from feature_repo import views
@@ -77,8 +79,8 @@ class Features:
         return names, np.hstack(parts)
 
     def _values(self, plan: Any, topic: str, spine: Spine) -> Values:
-        rows = self.rows.get(topic, [])
-        owners = np.array([number(str(row[1])) for row in rows], dtype=np.int64)
+        rows = self.rows.get(topic, joined(topic, []))
+        owners = np.array([number(who) for who in rows.column("customer_id").to_pylist()], dtype=np.int64)
         known, starts = np.unique(owners, return_index=True)
         place = {int(customer): i for i, customer in enumerate(known)}
         entity = np.array([place.get(int(customer), -1) for customer in spine[0]], dtype=np.int64)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rapport.errors import ArchiveError
 from rapport.events.columns import BASE, COLUMNS
@@ -23,6 +25,7 @@ __all__ = [
     "TOPICS",
     "arrow_schema",
     "conform",
+    "from_block",
     "from_rows",
     "stored_name",
     "stored_schema",
@@ -79,12 +82,17 @@ def stored_schema(topic: str) -> pa.Schema:
     return pa.schema([*schema, *(pa.field(name, pa.int64()) for name in SOURCE)])
 
 
-def with_source(table: pa.Table, partition: int, positions: Sequence[tuple[int, int]]) -> pa.Table:
-    """The rows with SOURCE: their partition, and each row's position (hi, lo) in it."""
-    hi, lo = zip(*positions, strict=True) if positions else ((), ())
-    for name, values in zip(SOURCE, ([partition] * len(positions), hi, lo), strict=True):
+def with_source(table: pa.Table, partition: int, hi: NDArray[np.int64], lo: NDArray[np.int64]) -> pa.Table:
+    """The rows with SOURCE: their partition, and the two numbers of each row's position in it."""
+    for name, values in zip(SOURCE, (pa.repeat(partition, len(table)), hi, lo), strict=True):
         table = table.append_column(name, pa.array(values, pa.int64()))
     return table
+
+
+def from_block(topic: str, rows: pa.RecordBatch) -> pa.Table:
+    """A topic's table from checked rows of rapport.events.block."""
+    schema = arrow_schema(topic)
+    return pa.table([column.cast(kind) for column, kind in zip(rows.columns, schema.types, strict=True)], schema=schema)
 
 
 def from_rows(topic: str, rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -30,13 +30,24 @@ START = Position(0, 0)
 
 
 class Message(NamedTuple):
-    """A record to publish. The key (customer id) chooses the partition; the origin (a producer's name for one of its
-    runs) travels along, so that what became of its records can be counted."""
+    """A record to publish.
+
+    Attributes:
+        topic: where to.
+        key: chooses the partition (a customer's id), unless `partition` says it.
+        value: what it carries.
+        origin: a producer's name for one of its runs; travels along, so that what became of its records can be counted.
+        partition: the partition; None: the key's.
+        events: 0, or how many events the value holds. Records of a topic either all have it or none does; where they
+            have it, the topic's limit is one of events, and so is a reader's lag if the bus can tell.
+    """
 
     topic: str
     key: str
     value: bytes
     origin: str = ""
+    partition: int | None = None
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)

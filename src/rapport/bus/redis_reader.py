@@ -19,8 +19,8 @@ __all__ = ["RedisReader", "SharedRead", "parse_id", "to_id"]
 
 _EMPTY_FOR_S = 0.0005
 """For how long an answer "nothing new" holds for the readers that did not ask."""
-_AT_ONCE = 4_000
-"""Most records of each stream that a wait brings along."""
+_AT_ONCE = 64
+"""Most records of each stream that a wait brings along; they may be large."""
 
 Entry: TypeAlias = tuple[bytes, list[bytes]]
 
@@ -76,11 +76,12 @@ class SharedRead:
                     reader.empty_until = until if not found else 0.0
 
     def fill(self, asking: RedisReader, max_records: int) -> None:
-        """Read what is new for every reader without records; the one that asks is among them."""
+        """Read what is new for every reader without records that takes as many at a time; the one that asks does."""
         with self._lock:
+            asking.takes = max_records
             if asking.ready:
                 return
-            waiting = [reader for reader in self._readers if not reader.ready]
+            waiting = [reader for reader in self._readers if not reader.ready and reader.takes == max_records]
             found = self._bus.read({(reader.stream, to_id(reader.position)) for reader in waiting}, max_records)
             until = time.monotonic() + _EMPTY_FOR_S
             for reader in waiting:
@@ -108,6 +109,7 @@ class RedisReader:
         self.stream = bus.stream(topic, partition)
         self.ready: list[Entry] = []
         self.empty_until = 0.0
+        self.takes = 0
         shared.add(self)
 
     def poll(self, max_records: int) -> RecordBatch | None:

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rapport.bus import scripts
-from rapport.bus.keys import partition_of
+from rapport.bus.keys import partition_for
 from rapport.bus.protocol import START, Message, Position
 from rapport.bus.redis_reader import Entry, RedisReader, SharedRead, parse_id, to_id
 from rapport.errors import BusError, BusFull, BusUnavailable, PositionMoved, SettingsError
@@ -27,6 +27,7 @@ _PREFIX = "rapport:bus"
 _POSITIONS = f"{_PREFIX}:positions"
 _COUNTS = f"{_PREFIX}:counts"
 _PARTITIONS = f"{_PREFIX}:partitions"
+_ENDS = f"{_PREFIX}:ends"
 _CHUNK = 4 * 5_000
 """Values of one call: 5,000 records."""
 _COUNT_STEP = 5_000
@@ -63,6 +64,7 @@ class RedisStreamsBus:
         self._commit = self._redis.register_script(scripts.COMMIT)
         self._repartition = self._redis.register_script(scripts.REPARTITION)
         self._count = self._redis.register_script(scripts.COUNT)
+        self._trimmed = self._redis.register_script(scripts.TRIMMED)
         self._shared = SharedRead(self)
         self._layout_known = False
 
@@ -79,7 +81,7 @@ class RedisStreamsBus:
 
     def publish(self, messages: Sequence[Message]) -> None:
         streams, totals, records = self._routed(messages)
-        keys = [_PARTITIONS, *streams]
+        keys = [_PARTITIONS, _ENDS, *streams]
         for at in range(0, len(records), _CHUNK):
             # The first chunk answers for all of them, so that a refused call has published nothing.
             limit, room = (self._max_length, totals) if at == 0 else (_NO_LIMIT, [0] * len(streams))
@@ -115,7 +117,7 @@ class RedisStreamsBus:
         head = [_field(group, topic, partition), to_id(expected), to_id(position), len(amounts) // 2, *amounts]
         with self._reached():
             answer = self._commit(
-                keys=[_PARTITIONS, _POSITIONS, _COUNTS, *streams],
+                keys=[_PARTITIONS, _ENDS, _POSITIONS, _COUNTS, *streams],
                 args=[self._partitions, *head, self._max_length, *totals, *records],
             )
         self._shared.forget()
@@ -138,7 +140,10 @@ class RedisStreamsBus:
             dropped, stream, end = 0, self.stream(topic, partition), to_id(before)
             while step := int(self._redis.xtrim(stream, minid=end, approximate=True, limit=_TRIM_STEP)):
                 dropped += step
-            return dropped + int(self._redis.xtrim(stream, minid=end, approximate=False))
+            dropped += int(self._redis.xtrim(stream, minid=end, approximate=False))
+            if dropped:
+                self._trimmed(keys=[_ENDS], args=[stream, before.hi])
+            return dropped
 
     def read(
         self, wanted: set[tuple[str, str]], max_records: int, *, block_s: float = 0.0
@@ -168,7 +173,8 @@ class RedisStreamsBus:
         return found
 
     def count_after(self, stream: str, position: Position) -> int:
-        """Records of a stream after a position. Counts from both sides in steps, so it costs the shorter side.
+        """Records of a stream after a position, or the events in them. Counts from both sides in steps, so it costs the
+        shorter side.
 
         Raises:
             BusUnavailable
@@ -177,6 +183,9 @@ class RedisStreamsBus:
         behind: int = 0
         start, end = to_id(position), to_id(position)
         with self._reached():
+            last, first = self._redis.hmget(_ENDS, stream, f"{stream}:from")
+            if last:
+                return int(last) - max(int(first), position.hi)
             while True:
                 step, last = self._count(keys=[stream], args=["XRANGE", f"({start}", "+", _COUNT_STEP])
                 ahead, start = ahead + step, last.decode()
@@ -193,10 +202,13 @@ class RedisStreamsBus:
         indexes: dict[tuple[str, int], int] = {}
         totals: Counter[int] = Counter()
         records: list[Any] = []
-        for topic, key, value, origin in messages:
-            index = indexes.setdefault((topic, partition_of(key, self._partitions)), len(indexes) + 1)
-            totals[index] += 1
-            records += (index, key.encode("utf-8", "replace"), value, origin.encode("utf-8", "replace"))
+        for message in messages:
+            place = (message.topic, partition_for(message, self._partitions))
+            index = indexes.setdefault(place, len(indexes) + 1)
+            totals[index] += message.events or 1
+            number = f"{index}:{message.events}" if message.events else index
+            key, origin = (text.encode("utf-8", "replace") for text in (message.key, message.origin))
+            records += (number, key, message.value, origin)
         return [self.stream(*place) for place in indexes], [totals[index] for index in indexes.values()], records
 
     def repartition(self, partitions: int, readers: Iterable[tuple[str, str]], unread: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from rapport.archive import Archive, arrow_schema, stored_schema
 from rapport.archive.sql import connect, identifier, relation
 from rapport.consistency.explain import CustomerEvents
 from rapport.consistency.picking import pick_events
-from rapport.feast.arrow import to_column
+from rapport.events.arrow import to_column
 from rapport.windows import Events, Kind
 
 __all__ = ["TopicEvents", "first_events", "read_events"]

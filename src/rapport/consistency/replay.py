@@ -22,8 +22,8 @@ from rapport.consistency.reasons import DEFINITION_CHANGED, ERASED, UNEXPLAINED,
 from rapport.consistency.report import ConsistencyReport, Difference, Tally
 from rapport.decisions.degraded import FEATURES_CORRUPT, FEATURES_STALE, UNKNOWN_CUSTOMER
 from rapport.decisions.record import DecisionRecord, FeatureValue
+from rapport.events.arrow import to_column
 from rapport.events.columns import COLUMNS
-from rapport.feast.arrow import to_column
 from rapport.settings import Settings
 from rapport.windows import Column, Kind, Plan
 

@@ -1,123 +1,208 @@
-"""From an event to its checked row: the columns of rapport.events.columns, derived once."""
+"""From events to their checked rows: the columns of rapport.events.columns, derived once, many events at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeAlias
 
-from rapport.clock import to_us
-from rapport.events.money import micros
-from rapport.events.schema import ChatMessage, CustomerClick, Event, Feedback, PurchaseEvent, SupportTicket
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rapport.errors import EventError
+from rapport.events.block import block_schema
+from rapport.events.money import micros_of
+from rapport.events.schema import EVENT_TYPES, Event
 from rapport.events.text import analyse
-from rapport.events.times import event_times
+from rapport.events.times import MAX_AHEAD_US, event_times
 
-__all__ = ["Row", "row_of"]
+__all__ = ["Derived", "derive"]
 
-Row: TypeAlias = tuple[int | float | bool | str | None, ...]
-"""Values in the order BASE, then COLUMNS of the topic."""
-
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _DAY_US = 86_400_000_000
-_OPEN_CHANGE = {"opened": 1, "reopened": 1, "resolved": -1}
 _LOW_CSAT = 2
 
+Longs: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Fields: TypeAlias = Mapping[str, Sequence[Any]]
+Columns: TypeAlias = dict[str, pa.Array | Sequence[Any]]
 
-def row_of(topic: str, event: Event, arrival_us: int) -> Row:
-    """The checked row of an event that `decode` accepted.
+
+class Derived(NamedTuple):
+    """What came of n events.
+
+    Attributes:
+        rows: the rows of those that are not refused, in order; of the topic's block_schema.
+        refused: by its number, why an event is refused: future_event.
+    """
+
+    rows: pa.RecordBatch
+    refused: dict[int, EventError]
+
+
+def derive(topic: str, events: Sequence[Event], arrivals_us: Sequence[int]) -> Derived:
+    """The checked rows of events that `decode` accepted.
 
     Args:
-        topic: the event's topic.
-        event: the event.
-        arrival_us: when the bus accepted it, in the world's time; microseconds, UTC.
-
-    Raises:
-        EventError: future_event.
+        topic: the events' topic.
+        events: n events.
+        arrivals_us: when the bus accepted each, in the world's time; microseconds, UTC.
     """
-    time_us, claimed_us = event_times(to_us(event.event_time), arrival_us)
-    base = (event.event_id, event.customer_id, time_us, claimed_us, arrival_us, event.schema_version)
-    return base + _OWN[topic](event, time_us)
+    claimed = np.fromiter(((event.event_time - _EPOCH) // _MICROSECOND for event in events), np.int64, len(events))
+    arrivals = np.fromiter(arrivals_us, np.int64, len(events))
+    refused = {int(i): _refusal(claimed[i], arrivals[i]) for i in np.flatnonzero(claimed - arrivals > MAX_AHEAD_US)}
+    if refused:
+        kept = [i for i in range(len(events)) if i not in refused]
+        events, claimed, arrivals = [events[i] for i in kept], claimed[kept], arrivals[kept]
+    times = np.minimum(claimed, arrivals)
+    fields = _fields(topic, events)
+    columns: Columns = {
+        "event_id": fields["event_id"],
+        "customer_id": fields["customer_id"],
+        "event_time_us": times,
+        "claimed_time_us": pa.array(claimed, mask=claimed <= arrivals),
+        "arrival_time_us": arrivals,
+        "schema_version": fields["schema_version"],
+        **_OWN[topic](fields, times),
+    }
+    schema = block_schema(topic)
+    arrays = [_array(columns[field.name], field.type) for field in schema]
+    return Derived(pa.RecordBatch.from_arrays(arrays, schema=schema), refused)
 
 
-def _click(event: CustomerClick, _time_us: int) -> Row:
-    action = event.action
-    price = None if event.price is None else micros(event.price, "price")
-    cart = action in ("cart_add", "cart_remove") and price is not None
-    amount = event.quantity * (price or 0)
-    return (
-        action,
-        event.product_id,
-        event.page,
-        event.session_id,
-        event.quantity,
-        price,
-        event.currency,
-        _flag(action == "view"),
-        _flag(action == "cart_add"),
-        _flag(action == "cart_remove"),
-        _flag(action == "checkout"),
-        event.product_id if action == "cart_add" else None,
-        (amount if action == "cart_add" else -amount) if cart else None,
-    )
+def _refusal(claimed_us: int, arrival_us: int) -> EventError:
+    try:
+        event_times(int(claimed_us), int(arrival_us))
+    except EventError as error:
+        return error
+    raise AssertionError("an event that is too far ahead is refused")
 
 
-def _purchase(event: PurchaseEvent, time_us: int) -> Row:
-    amount = micros(event.amount, "amount")
-    order = event.action == "order"
-    return (
-        event.action,
-        event.order_id if order else None,
-        None if order else event.order_id,
-        event.product_id,
-        event.quantity,
-        event.currency,
-        amount if order else None,
-        None if order else amount,
-        amount if order else -amount,
-        time_us // _DAY_US if order else None,
-    )
+def _fields(topic: str, events: Sequence[Event]) -> dict[str, Sequence[Any]]:
+    """The events' fields by name, each as long as `events`."""
+    names = EVENT_TYPES[topic].__struct_fields__
+    values = zip(*map(msgspec.structs.astuple, events), strict=True) if events else [()] * len(names)
+    return dict(zip(names, values, strict=True))
 
 
-def _ticket(event: SupportTicket, _time_us: int) -> Row:
-    return (
-        event.action,
-        event.ticket_id,
-        event.category,
-        event.priority,
-        _flag(event.action == "opened"),
-        _flag(event.action == "resolved"),
-        _flag(event.action == "reopened"),
-        _flag(event.action == "opened" and event.priority == "urgent"),
-        _OPEN_CHANGE.get(event.action),
-    )
+def _array(values: pa.Array | Sequence[Any], kind: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
-def _message(event: ChatMessage, _time_us: int) -> Row:
-    said = (event.role, event.conversation_id, event.channel, event.locale, event.text)
-    if event.role != "customer":
-        return (*said, None, None, None, None, None)
-    signals = analyse(event.text)
-    return (*said, True, signals.sentiment, signals.negative, signals.frustration, signals.query or None)
+class _Words:
+    """Words out of a few, to be compared all at a time."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._numbers = {word: i for i, word in enumerate(dict.fromkeys(words))}
+        self._codes = np.fromiter(map(self._numbers.__getitem__, words), np.int64, len(words))
+
+    def are(self, word: str) -> Mask:
+        found: Mask = self._codes == self._numbers.get(word, -1)
+        return found
 
 
-def _feedback(event: Feedback, _time_us: int) -> Row:
-    return (
-        event.csat,
-        event.nps,
-        event.resolved,
-        event.resolution_time_s,
-        event.decision_id,
-        event.conversation_id,
-        None if event.csat is None else event.csat <= _LOW_CSAT,
-    )
+def _flag(mask: Mask) -> pa.Array:
+    """True, or null."""
+    return pa.array(mask, mask=~mask)
 
 
-def _flag(value: bool) -> bool | None:
-    return True if value else None
+def _texts(values: Sequence[str | None], kept: Mask) -> pa.Array:
+    """The values that are kept, null for the others."""
+    return pa.array(values, pa.string(), mask=~kept)
 
 
-_OWN: dict[str, Callable[[Any, int], Row]] = {
-    "customer_clicks": _click,
-    "purchase_events": _purchase,
-    "support_tickets": _ticket,
-    "chat_messages": _message,
+def _clicks(fields: Fields, _times: Longs) -> Columns:
+    action, product = _Words(fields["action"]), fields["product_id"]
+    quantity = np.array(fields["quantity"], np.int64)
+    price, priced = micros_of(fields["price"])
+    added, removed = action.are("cart_add"), action.are("cart_remove")
+    return {
+        "action": fields["action"],
+        "product_id": product,
+        "page": fields["page"],
+        "session_id": fields["session_id"],
+        "quantity": quantity,
+        "price_micros": pa.array(price, mask=~priced),
+        "currency": fields["currency"],
+        "view": _flag(action.are("view")),
+        "cart_add": _flag(added),
+        "cart_remove": _flag(removed),
+        "checkout": _flag(action.are("checkout")),
+        "cart_product_id": _texts(product, added),
+        "cart_micros": pa.array(quantity * np.where(removed, -price, price), mask=~(priced & (added | removed))),
+    }
+
+
+def _purchases(fields: Fields, times: Longs) -> Columns:
+    order = _Words(fields["action"]).are("order")
+    amount, _ = micros_of(fields["amount"])
+    return {
+        "action": fields["action"],
+        "order_id": _texts(fields["order_id"], order),
+        "cancelled_order_id": _texts(fields["order_id"], ~order),
+        "product_id": fields["product_id"],
+        "quantity": fields["quantity"],
+        "currency": fields["currency"],
+        "amount_micros": pa.array(amount, mask=~order),
+        "refund_micros": pa.array(amount, mask=order),
+        "net_micros": np.where(order, amount, -amount),
+        "order_day": pa.array(times // _DAY_US, mask=~order),
+    }
+
+
+def _tickets(fields: Fields, _times: Longs) -> Columns:
+    action = _Words(fields["action"])
+    opened, resolved, reopened = (action.are(name) for name in ("opened", "resolved", "reopened"))
+    change = opened.astype(np.int64) + reopened - resolved
+    return {
+        "action": fields["action"],
+        "ticket_id": fields["ticket_id"],
+        "category": fields["category"],
+        "priority": fields["priority"],
+        "opened": _flag(opened),
+        "resolved": _flag(resolved),
+        "reopened": _flag(reopened),
+        "urgent": _flag(opened & _Words(fields["priority"]).are("urgent")),
+        "open_change": pa.array(change, mask=change == 0),
+    }
+
+
+def _messages(fields: Fields, _times: Longs) -> Columns:
+    said = zip(fields["role"], fields["text"], strict=True)
+    signals = [analyse(text) if role == "customer" else None for role, text in said]
+    return {
+        "role": fields["role"],
+        "conversation_id": fields["conversation_id"],
+        "channel": fields["channel"],
+        "locale": fields["locale"],
+        "text": fields["text"],
+        "message": [one and True for one in signals],
+        "sentiment": [one and one.sentiment for one in signals],
+        "negative": [one and one.negative for one in signals],
+        "frustration": [one and one.frustration for one in signals],
+        "query": [(one and one.query) or None for one in signals],
+    }
+
+
+def _feedback(fields: Fields, _times: Longs) -> Columns:
+    return {
+        "csat": fields["csat"],
+        "nps": fields["nps"],
+        "resolved": fields["resolved"],
+        "resolution_time_s": fields["resolution_time_s"],
+        "decision_id": fields["decision_id"],
+        "conversation_id": fields["conversation_id"],
+        "low_csat": [None if csat is None else csat <= _LOW_CSAT for csat in fields["csat"]],
+    }
+
+
+_OWN: dict[str, Callable[[Fields, Longs], Columns]] = {
+    "customer_clicks": _clicks,
+    "purchase_events": _purchases,
+    "support_tickets": _tickets,
+    "chat_messages": _messages,
     "feedback": _feedback,
 }

@@ -10,7 +10,7 @@ import msgspec
 from rapport.errors import EventError
 from rapport.events.fields import allowed_fields
 
-__all__ = ["explain"]
+__all__ = ["explain", "refuse_value"]
 
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"^Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
@@ -36,6 +36,11 @@ def explain(topic: str, raw: bytes, error: Exception) -> EventError:
         return EventError("unknown_field", _short(field), f"{topic} has no such field; it has {known}")
     if not field:
         return EventError("bad_value", "", f"{what}: an event is a JSON object")
+    return refuse_value(topic, field, value)
+
+
+def refuse_value(topic: str, field: str, value: Any) -> EventError:
+    """The refusal of a field's value."""
     return EventError("bad_value", field, f"{_quote(value)} is refused; allowed: {_allowed(topic, field)}")
 
 

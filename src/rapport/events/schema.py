@@ -25,9 +25,11 @@ __all__ = [
     "SupportTicket",
 ]
 
-Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+Id = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]+$"})]
+"""The pattern is for whoever reads the schema; rapport.events.rules holds to it, several times faster than a regular
+expression for each field does."""
 ShortText = Annotated[str, Meta(max_length=256)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+Currency = Annotated[str, Meta(min_length=3, max_length=3, extra_json_schema={"pattern": "^[A-Z]{3}$"})]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 

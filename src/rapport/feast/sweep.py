@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from rapport.archive.sql import connect, identifier
 from rapport.errors import ArchiveError
-from rapport.feast.arrow import arrow_type, to_array, to_column
+from rapport.events.arrow import arrow_type, to_array, to_column
 from rapport.windows import Events, Kind, Plan, Values, history
 from rapport.windows.view import MAX_SCALE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,10 @@ from rapport.online.packed import Longs
 from rapport.windows import Events
 from rapport.windows.packed import sort_by_row
 
-__all__ = ["Batch", "batch_of"]
+__all__ = ["Batch", "Places", "batch_of"]
+
+Places: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""Positions of n events as columns: integers hi[n] and lo[n]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +50,34 @@ class Batch:
         return Batch(ids, self.partition, self.hi, self.lo, self.events, np.concatenate(parts), groups)
 
 
-def batch_of(customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events) -> Batch:
+def batch_of(
+    customer_ids: Sequence[str], positions: Sequence[Position] | Places, partition: int, events: Events
+) -> Batch:
     """The batch.
 
     Raises:
         ValueError: lengths differ, positions do not ascend, or the partition is not 0 to 65535.
     """
-    if not len(customer_ids) == len(positions) == len(events):
-        raise ValueError(f"{len(customer_ids)} customers, {len(positions)} positions, {len(events)} events: not equal")
+    hi, lo = _columns(positions)
+    if not len(customer_ids) == len(hi) == len(lo) == len(events):
+        raise ValueError(f"{len(customer_ids)} customers, {len(hi)} positions, {len(events)} events: not equal")
     if not 0 <= partition <= 0xFFFF:
         raise ValueError(f"partition {partition}: 0 to 65535 is allowed")
-    pairs = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions)).reshape(-1, 2)
-    hi, lo = np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
     ascends = (hi[1:] > hi[:-1]) | ((hi[1:] == hi[:-1]) & (lo[1:] > lo[:-1]))
     if not ascends.all():
         at = int(np.flatnonzero(~ascends)[0])
-        raise ValueError(f"positions must ascend: {positions[at + 1]} comes after {positions[at]}")
+        raise ValueError(f"positions must ascend: {(hi[at + 1], lo[at + 1])} comes after {(hi[at], lo[at])}")
     ids = list(dict.fromkeys(customer_ids))
     number = dict(zip(ids, range(len(ids)), strict=True))
     row_of_event = np.fromiter(map(number.__getitem__, customer_ids), np.int64, len(customer_ids))
     order, groups = sort_by_row(row_of_event, events.event_time_us, len(ids))
     return Batch(ids, partition, hi, lo, events, order, groups)
+
+
+def _columns(positions: Sequence[Position] | Places) -> Places:
+    if isinstance(positions, tuple):
+        hi, lo = positions
+    else:
+        pairs = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions)).reshape(-1, 2)
+        hi, lo = pairs[:, 0], pairs[:, 1]
+    return np.ascontiguousarray(hi, np.uint64), np.ascontiguousarray(lo, np.uint64)

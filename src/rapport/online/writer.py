@@ -14,7 +14,7 @@ import numpy as np
 from rapport.bus.protocol import Position
 from rapport.errors import Fenced
 from rapport.online.advance import Advance, Outcome
-from rapport.online.batch import Batch, batch_of
+from rapport.online.batch import Batch, Places, batch_of
 from rapport.online.cache import RowCache
 from rapport.online.fence import RowStore, Session
 from rapport.online.keeping import Keeping
@@ -112,13 +112,13 @@ class OnlineWriter:
         self._keeping = keeping
 
     def apply(
-        self, customer_ids: Sequence[str], positions: Sequence[Position], partition: int, events: Events
+        self, customer_ids: Sequence[str], positions: Sequence[Position] | Places, partition: int, events: Events
     ) -> ApplyReport:
         """Add n events of one partition to their customers' rows. Safe to repeat, whole or in part.
 
         Args:
             customer_ids: whose event each is.
-            positions: place of each event in the partition; ascending.
+            positions: place of each event in the partition, as columns or one by one; ascending.
             partition: 0 to 65535.
             events: n events with the columns that the plans need.
 

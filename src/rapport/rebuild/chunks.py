@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from rapport.archive import SOURCE, Snapshot, stored_schema
 from rapport.archive.sql import connect, identifier, relation
 from rapport.errors import ArchiveError
-from rapport.feast.arrow import to_column
+from rapport.events.arrow import to_column
 from rapport.windows import Events, Kind
 
 __all__ = ["Chunk", "TopicReader"]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rapport.bus.keys import partition_of
+from rapport.bus.keys import partition_for
 from rapport.bus.protocol import START, Message, Position, RecordBatch
 from rapport.clock import Clock, SystemClock
 from rapport.errors import BusFull, PositionMoved
@@ -88,13 +88,16 @@ class MemoryBus:
             return [r for r in self._records.get((topic, partition), []) if r.position > position]
 
     def _append(self, messages: Sequence[Message]) -> None:
-        places = [(message.topic, partition_of(message.key, self._partitions)) for message in messages]
-        for place, coming in Counter(places).items():
-            length = len(self._records.get(place, []))
+        places = [(message.topic, partition_for(message, self._partitions)) for message in messages]
+        coming_to: Counter[tuple[str, int]] = Counter()
+        for place, message in zip(places, messages, strict=True):
+            coming_to[place] += message.events or 1
+        for place, coming in coming_to.items():
+            length = sum(record.message.events or 1 for record in self._records.get(place, []))
             if length + coming > self._max_length:
                 raise BusFull(f"{place[0]}/{place[1]} holds {length} records; {self._max_length} are allowed")
         for place, message in zip(places, messages, strict=True):
-            self._ends[place] += 1
+            self._ends[place] += message.events or 1
             record = _Record(Position(self._ends[place], 0), self._clock.now_us(), message)
             self._records.setdefault(place, []).append(record)
         self._grown.notify_all()
@@ -123,4 +126,5 @@ class _MemoryReader:
         )
 
     def lag(self) -> int:
-        return len(self._bus.after(self._topic, self._partition, self._position))
+        left = self._bus.after(self._topic, self._partition, self._position)
+        return sum(record.message.events or 1 for record in left)

@@ -1,0 +1,148 @@
+"""Checked events on the wire: a block holds many rows of one partition of a topic, as Arrow columns.
+
+| bytes | what |
+|---|---|
+| 0 | version of this format, 1 |
+| 1 to 3 | zeros |
+| 4 to 7 | number of rows |
+| 8 to 11 | CRC-32 of the schema's text: the names and types of the topic's columns, in order |
+| 12 to 15 | CRC-32 of what follows |
+| 16 on | an Arrow record batch in Arrow's IPC format, without its schema |
+
+Numbers are little-endian. A block of another version or schema is refused, never misread. A row has a place of its own
+in the partition, for marks and for the archive: between the place of the block before and that of its own block.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import TypeAlias
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rapport.bus.protocol import Position
+from rapport.errors import EventError, RowCorrupt
+from rapport.events.arrow import arrow_type, to_column
+from rapport.events.columns import BASE, COLUMNS
+from rapport.events.schema import TOPICS
+from rapport.windows.columns import Events
+
+__all__ = [
+    "BLOCK_BYTES",
+    "CHECKED_SUFFIX",
+    "Places",
+    "block_schema",
+    "encode_blocks",
+    "events_of",
+    "joined",
+    "places_of_rows",
+    "read_blocks",
+    "rows_in",
+]
+
+CHECKED_SUFFIX = ".checked"
+"""What the name of a topic of checked events ends with, after the event topic's."""
+BLOCK_BYTES = 1 << 19
+"""About how large a block may become; a single row may be larger."""
+
+_HEAD = struct.Struct("<B3xIII")
+_VERSION = 1
+_REQUIRED = ("event_id", "customer_id", "event_time_us", "arrival_time_us", "schema_version")
+Places: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""int64[n] hi and int64[n] lo of the positions of n rows in their partition."""
+
+
+@cache
+def block_schema(topic: str) -> pa.Schema:
+    """The columns of a topic's checked events: BASE, then COLUMNS of the topic.
+
+    Raises:
+        EventError: unknown_topic.
+    """
+    if topic not in COLUMNS:
+        raise EventError("unknown_topic", "", f"there is no topic {topic[:80]!r}; topics are {', '.join(TOPICS)}")
+    kinds = {**BASE, **COLUMNS[topic]}
+    return pa.schema([pa.field(name, arrow_type(kind), name not in _REQUIRED) for name, kind in kinds.items()])
+
+
+def encode_blocks(topic: str, rows: pa.RecordBatch) -> Iterator[tuple[bytes, int]]:
+    """Rows of the topic's block_schema as blocks of about BLOCK_BYTES each, with the number of their rows."""
+    step = max(1, len(rows) * BLOCK_BYTES // max(1, rows.get_total_buffer_size()))
+    for first in range(0, len(rows), step):
+        part = rows.slice(first, step)
+        yield _encode(topic, part), len(part)
+
+
+def _encode(topic: str, rows: pa.RecordBatch) -> bytes:
+    content = memoryview(rows.serialize())
+    return _HEAD.pack(_VERSION, len(rows), _schema_crc(topic), crc32(content)) + content
+
+
+def read_blocks(topic: str, values: Sequence[bytes]) -> list[pa.RecordBatch]:
+    """The rows of each block.
+
+    Raises:
+        RowCorrupt: a value is not a block of the topic; `rows` has the places of all that are not.
+    """
+    bad = tuple(i for i, value in enumerate(values) if not _is_block(topic, value))
+    if bad:
+        raise RowCorrupt(
+            f"{len(bad)} of {len(values)} records are not blocks of checked {topic} (the first is number {bad[0]}): "
+            "they were written by another version, or not by the ingest flow",
+            rows=bad,
+        )
+    schema = block_schema(topic)
+    return [pa.ipc.read_record_batch(pa.py_buffer(value).slice(_HEAD.size), schema) for value in values]
+
+
+def joined(topic: str, blocks: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """The rows of some blocks of a topic, one after the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return pa.concat_batches(blocks) if blocks else pa.RecordBatch.from_pylist([], block_schema(topic))
+
+
+def rows_in(value: bytes) -> int:
+    """How many rows a block says that it has; 1 of a value that is no block."""
+    return int(_HEAD.unpack_from(value)[1]) if len(value) > _HEAD.size and value[0] == _VERSION else 1
+
+
+def places_of_rows(positions: Iterable[Position], sizes: Iterable[int]) -> Places:
+    """The places of the rows of some blocks, one after the other.
+
+    Args:
+        positions: of the blocks.
+        sizes: their numbers of rows.
+
+    Returns:
+        int64[n] hi and int64[n] lo. Row i of a block at (hi, lo) is at (hi - 1, i + 1): after the block before, and
+        not after its own, so that a position that was committed is that of everything up to it.
+    """
+    counts = np.fromiter(sizes, np.int64)
+    his = np.fromiter((position.hi - 1 for position in positions), np.int64, len(counts))
+    first = np.cumsum(counts) - counts
+    return np.repeat(his, counts), np.arange(counts.sum(), dtype=np.int64) - np.repeat(first, counts) + 1
+
+
+def events_of(topic: str, rows: pa.RecordBatch, names: Iterable[str]) -> Events:
+    """Rows as the windows take them: their times (int64[n], microseconds, UTC), and the named columns."""
+    kinds = {**BASE, **COLUMNS[topic]}
+    times = rows.column("event_time_us").to_numpy()
+    return Events(times, {name: to_column(kinds[name], rows.column(name)) for name in names})
+
+
+@cache
+def _schema_crc(topic: str) -> int:
+    return crc32("\n".join(f"{field.name} {field.type}" for field in block_schema(topic)).encode())
+
+
+def _is_block(topic: str, value: bytes) -> bool:
+    if len(value) <= _HEAD.size:
+        return False
+    version, _, schema, content = _HEAD.unpack_from(value)
+    return (version, schema, content) == (_VERSION, _schema_crc(topic), crc32(memoryview(value)[_HEAD.size :]))
