@@ -21,7 +21,7 @@ from flows.runtime import Runtime, make_runtime
 from rapport.bus import Bus, Message
 from rapport.cli.main import run
 from rapport.dead_letters import DEAD_LETTERS, LetterFilter, count_letters, list_letters
-from rapport.events.codec import decode_rows
+from rapport.events.block import read_blocks
 from rapport.settings import load_settings
 
 Rapport = Callable[..., Any]
@@ -81,7 +81,8 @@ def accepted(bus: Bus) -> list[str]:
         reader = bus.reader("purchase_events.checked", partition)
         while reader.lag():
             if batch := reader.poll(1_000):
-                found += [str(row[0]) for row in decode_rows("purchase_events", batch.values)]
+                for block in read_blocks("purchase_events", batch.values):
+                    found += block["event_id"].to_pylist()
     return found
 
 
