@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import ceil
 
 from rapport.bus.protocol import Bus
+from rapport.errors import BusError, BusUnavailable
 from rapport.events.schema import TOPICS
 
 __all__ = ["Behind", "Pressure"]
@@ -52,6 +53,7 @@ class Pressure:
         self._next_look_s = 0.0
         self._since = 0
         self._seen: deque[tuple[float, int]] = deque()
+        self._failed: BusError | None = None
 
     @property
     def lag(self) -> int:
@@ -68,6 +70,8 @@ class Pressure:
         with self._lock:
             if self._now_s() >= self._next_look_s:
                 self._look()
+            if self._failed is not None:
+                raise BusUnavailable(str(self._failed)) from self._failed
             if self.lag > self.max_lag:
                 raise Behind(self.lag)
             self._since += events
@@ -86,9 +90,19 @@ class Pressure:
 
     def _look(self) -> None:
         started_s = self._now_s()
-        lag = _lag(self._bus())
+        self._failed = None
+        try:
+            lag = _lag(self._bus())
+        except BusError as error:
+            # Whoever waits behind this one is told at once, and does not wait for an answer of his own.
+            self._failed = error
+            self._next_look_s = self._now_s() + _LOOK_EVERY_S
+            return
         now_s = self._now_s()
         self._next_look_s = now_s + max(_LOOK_EVERY_S, (now_s - started_s) / _SHARE_OF_LOOKING)
+        self._remember(now_s, lag)
+
+    def _remember(self, now_s: float, lag: int) -> None:
         if self._seen and lag > self._seen[-1][1]:
             # How fast it shrinks is what it does since it last grew.
             self._seen.clear()

@@ -20,6 +20,7 @@ from serving_world import DAY_US, now_us
 from bentos.pressure import Behind, Pressure
 from rapport.bus import Message, open_bus
 from rapport.dead_letters import DEAD_LETTERS, DeadLetter, list_letters
+from rapport.errors import BusUnavailable
 from rapport.testing.bus import MemoryBus
 from rapport.testing.project import Project
 from rapport.testing.served import Served, wait_for
@@ -203,10 +204,13 @@ class Lagging:
         self.now_s = 0.0
         self.bus = MemoryBus()
         self.looks = 0
+        self.away = False
         self.pressure = Pressure(self._looked_at, max_lag, lambda: self.now_s)
 
     def _looked_at(self) -> MemoryBus:
         self.looks += 1
+        if self.away:
+            raise BusUnavailable("it does not answer")
         return self.bus
 
     def grow(self, count: int) -> None:
@@ -245,6 +249,18 @@ def test_retry_after_is_when_the_lag_will_have_shrunk() -> None:
         with pytest.raises(Behind):
             world.pressure.admit(1)
     assert world.looks - looks in (1, 2)
+
+
+def test_a_bus_that_does_not_answer_is_not_asked_by_everybody() -> None:
+    world = Lagging(max_lag=100)
+    world.away = True
+    for turn in range(30):
+        world.now_s = turn * 0.05
+        with pytest.raises(BusUnavailable):
+            world.pressure.admit(1)
+    assert world.looks == 6
+    world.away, world.now_s = False, 1.75
+    world.pressure.admit(1)
 
 
 def test_a_lag_that_does_not_shrink_is_left_alone_for_a_while() -> None:

@@ -148,7 +148,8 @@ def test_what_cannot_be_mapped_is_kept_and_mapped_once_the_mapping_is_right(
 ) -> None:
     run_ingest(project)
     monkeypatch.setenv("RAPPORT_ROOT", str(project.root))
-    body = b'{"kind": "thumbs",  "id": 7, "who": "thea", "at": "2026-01-05T10:00:00Z", "stars": "4"}'
+    at = datetime.now(UTC).isoformat()
+    body = f'{{"kind": "thumbs",  "id": 7, "who": "thea", "at": "{at}", "stars": "4"}}'.encode()
     answer = send(hooks, "open", body).json()
     assert answer["status"] == "dead_letter" and answer["events"] == []
     assert answer["dead_letter"]["reason"] == "unmapped" and "no rule" in answer["dead_letter"]["detail"]
