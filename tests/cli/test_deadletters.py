@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from flows.ingest import ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.bus import Bus, Message
 from rapport.cli.main import run
-from rapport.dead_letters import DEAD_LETTERS, LetterFilter, count_letters, list_letters
+from rapport.dead_letters import DEAD_LETTERS, DeadLetter, LetterFilter, count_letters, list_letters
 from rapport.events.block import read_blocks
 from rapport.settings import load_settings
 
@@ -196,3 +197,16 @@ def test_a_retry_that_is_killed_sends_each_once(runtime: Runtime, rapport: Rappo
     run_ingest(runtime)
     assert sorted(accepted(runtime.bus)) == sorted(f"e{i}" for i in range(count))
     assert count_letters(runtime.bus) == {}
+
+
+def test_the_page_names_every_field_and_its_code_runs(
+    runtime: Runtime, rapport: Rapport, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dead-letters.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in DeadLetter.__struct_fields__)
+    give(runtime.bus, event(1, event_time="2199-01-01T00:00:00Z"), event(2, currency="euro"))
+    run_ingest(runtime)
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(code, {})
+    assert capfd.readouterr().out == "1\n"
+    assert count_letters(runtime.bus) == {"bad_value": 1}
