@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from bentos.body import decode_body, read_body, require_type
-from bentos.intake import parse_events, parse_lines
+from bentos.intake import MAX_KEPT_BYTES, parse_events, parse_lines
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
@@ -32,8 +32,6 @@ NDJSON = "application/x-ndjson"
 PERSONALIZE_LIMIT_BYTES = 64 * 1024
 FEEDBACK_LIMIT_BYTES = 16 * 1024
 EVENTS_LIMIT_BYTES = 4 * 1024 * 1024
-WEBHOOK_LIMIT_BYTES = 512 * 1024
-"""So that a dead letter of it, in base64, stays below the megabyte that Kafka takes."""
 MAX_KEY = 256
 
 _logger = logging.getLogger(__name__)
@@ -102,7 +100,7 @@ class Api:
         webhooks = self._running.webhooks
         source = webhooks.source(request.path_params["source"])
         require_type(request, JSON)
-        body = await read_body(request, WEBHOOK_LIMIT_BYTES)
+        body = await read_body(request, MAX_KEPT_BYTES)
         return json_answer(await webhooks.take(source, dict(request.headers), body), 202)
 
     async def _metrics(self, request: Request) -> Response:

@@ -27,9 +27,12 @@ from rapport.events.decode import decode
 from rapport.events.schema import TOPICS, Feedback
 from rapport.events.times import event_times
 
-__all__ = ["Given", "Intake", "parse_events", "parse_lines"]
+__all__ = ["MAX_KEPT_BYTES", "Given", "Intake", "parse_events", "parse_lines"]
 
 RETRY_AFTER_S = 2
+MAX_KEPT_BYTES = 512 * 1024
+"""Bytes of one event that are put on the bus, accepted or not: in base64, as a dead letter, they stay below the
+megabyte that Kafka takes."""
 _request = msgspec.json.Decoder(EventsRequest)
 _line = msgspec.json.Decoder(NdjsonLine)
 _list = msgspec.json.Decoder(list[msgspec.Raw])
@@ -179,6 +182,10 @@ def _bounded(given: list[Given]) -> list[Given]:
         raise Refusal(400, "bad_value", "events", "there are no events in it; give at least one")
     if len(given) > MAX_EVENTS:
         raise Refusal(400, "bad_value", "events", f"{len(given):,} events; at most {MAX_EVENTS:,} are taken at a time")
+    for index, (_, event) in enumerate(given):
+        if len(event) > MAX_KEPT_BYTES:
+            detail = f"event {index} has {len(event):,} bytes; more than {MAX_KEPT_BYTES:,} are not even kept"
+            raise Refusal(413, "too_large", "events", detail)
     return given
 
 

@@ -64,11 +64,12 @@ def consumed(request: pytest.FixtureRequest) -> Iterator[None]:
     if "served" in request.fixturenames:
         project: Project = request.getfixturevalue("project")
         bus = open_bus(project.settings)
-        for topic in TOPICS:
-            position = bus.position("ingest", topic, 0)
+        hops = [("ingest", topic) for topic in TOPICS] + [("features", f"{topic}.checked") for topic in TOPICS]
+        for group, topic in hops:
+            position = bus.position(group, topic, 0)
             batch = bus.reader(topic, 0, position).poll(100_000)
             if batch:
-                bus.commit("ingest", topic, 0, expected=position, position=batch.positions[-1])
+                bus.commit(group, topic, 0, expected=position, position=batch.positions[-1])
 
 
 def _fill(project: Project) -> None:

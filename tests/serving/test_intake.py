@@ -85,6 +85,15 @@ def test_a_body_that_unpacks_to_too_much_is_refused(served: Served) -> None:
     assert refused(served.http.post("/events", content=many, headers=GZIP), 400) == "bad_gzip"
 
 
+def test_an_event_that_is_too_large_to_be_kept_is_refused_and_one_that_is_too_large_is_kept(served: Served) -> None:
+    large = [order("fine", "c"), order("large", "c", order_id="o" * 70_000)]
+    answer = served.http.post("/events", content=bodied(large), headers={"Content-Type": "application/json"}).json()
+    assert [result.get("reason") for result in answer["results"]] == [None, "too_large"]
+    huge = bodied([order("fine", "c"), order("huge", "c", order_id="o" * 524_288)])
+    refusal = served.http.post("/events", content=huge, headers={"Content-Type": "application/json"})
+    assert refused(refusal, 413) == "too_large" and "event 1 has" in refusal.json()["error"]["detail"]
+
+
 def test_damaged_and_other_packing(served: Served) -> None:
     packed = gzip.compress(bodied([order("e", "c")]))
     for body in (packed[:-4], packed[:20], b"", bodied([]), packed[:30] + b"\x00" * 9 + packed[39:], packed + b"more"):
