@@ -61,7 +61,7 @@ def models(built_models: NoiseModels, served: Served) -> NoiseModels:
 def consumed(request: pytest.FixtureRequest) -> Iterator[None]:
     """Events that a test gives are taken off the bus after it, as the flows would: or features would count as stale."""
     yield
-    if "served" in request.fixturenames:
+    if {"served", "pressed"} & set(request.fixturenames):
         project: Project = request.getfixturevalue("project")
         bus = open_bus(project.settings)
         hops = [("ingest", topic) for topic in TOPICS] + [("features", f"{topic}.checked") for topic in TOPICS]
