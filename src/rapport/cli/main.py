@@ -21,6 +21,7 @@ from rapport.cli import (
     schemas,
     simulation,
     views,
+    webhooks,
 )
 from rapport.errors import RapportError
 
@@ -70,7 +71,6 @@ for _command in (
     data.replay,
     rebuilding.rebuild,
     simulation.simulate,
-    letters.deadletters,
     schemas.schemas,
     customers.features,
     customers.decide,
@@ -84,6 +84,8 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
+for _group in (letters.deadletters, webhooks.webhooks):
+    app.add_typer(_group)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
