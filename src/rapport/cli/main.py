@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from rapport.cli import (
+    archiving,
     consistency,
     customers,
     data,
     demo,
     drift,
+    erasing,
     letters,
     models,
     processes,
@@ -35,6 +37,7 @@ EXIT_CODES = {
     4: "a model is refused, or there is none",
     5: "a process of `rapport up` is not running, does not work or cannot be started",
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
+    archiving.EXIT_UNSOUND: "`rapport archive verify` found what should not be",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
 }
@@ -68,6 +71,7 @@ for _command in (
     views.views,
     data.replay,
     rebuilding.rebuild,
+    erasing.erase,
     simulation.simulate,
     letters.deadletters,
     customers.features,
@@ -82,6 +86,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
+app.add_typer(archiving.archive)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
