@@ -5,6 +5,7 @@
     ├── DeclarationError      a feature declaration that cannot be computed
     ├── EventError            one event that cannot be accepted (goes to the dead letters)
     ├── MappingError          a mapping file or the data file that it describes
+    ├── SignatureRefused      a webhook that its source has not signed
     ├── PolicyError           the decision policy's or the response templates' file
     ├── BusError
     │   ├── BusUnavailable    the bus does not answer
@@ -62,6 +63,22 @@ class EventError(RapportError):
 
 class MappingError(RapportError):
     exit_code = 2
+
+
+class SignatureRefused(RapportError):  # noqa: N818
+    """A webhook's request that its source has not signed.
+
+    Attributes:
+        reason: missing_signature, bad_signature or stale_signature.
+        field: the header.
+        detail: one sentence for people; never quotes a signature or a secret.
+    """
+
+    def __init__(self, reason: str, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.reason = reason
+        self.field = field
+        self.detail = detail
 
 
 class PolicyError(RapportError):

@@ -54,6 +54,13 @@ class Settings:
     """Socket and connect timeout of online reads. 1 to 10,000 ms."""
     bus_max_length: int = 5_000_000
     """Records that one partition of an event topic may hold before producers are refused (HTTP 429)."""
+    intake_max_lag: int = 500_000
+    """Events that may wait for ingest before producers are refused over HTTP (429, with the time after which to come
+    back)."""
+    webhooks_dir: str = ""
+    """Folder with the mapping files of webhooks, from root. Empty: `webhooks`."""
+    deadletters_days: int = 30
+    """Days that dead letters are kept, from the arrival of what was refused; 0: until they are dropped."""
     archive_every_s: float = 5.0
     """Longest time that a checked event waits before it is appended to the archive, seconds."""
     archive_versions_days: int = 7
@@ -83,6 +90,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "deadline_ms": (1, 10_000),
     "redis_timeout_ms": (1, 10_000),
     "bus_max_length": (1_000, 1_000_000_000),
+    "intake_max_lag": (100, 1_000_000_000),
+    "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
     "archive_versions_days": (0, 3_650),
     "drift_share": (0, 1),

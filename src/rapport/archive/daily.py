@@ -23,7 +23,9 @@ _COMMANDS = (("archive", "retain"), ("archive", "compact"))
 _log = logging.getLogger(__name__)
 
 
-def watch(settings: Settings, stop: threading.Event, *, every_s: float = _EVERY_S, look_s: float = _LOOK_EVERY_S) -> None:
+def watch(
+    settings: Settings, stop: threading.Event, *, every_s: float = _EVERY_S, look_s: float = _LOOK_EVERY_S
+) -> None:
     """Do it whenever a day has passed since it was last done, by whichever process, until `stop`."""
     while not stop.wait(look_s):
         locks = settings.data_dir / "archive" / ".locks"

@@ -111,7 +111,7 @@ def _drift(stored: pa.Schema, schema: pa.Schema) -> list[str]:
 def _nulls(connection: duckdb.DuckDBPyConnection, source: str, topic: str, found: Verdict) -> None:
     schema = stored_schema(topic)
     counts = ", ".join(f"count({identifier(name)})" for name in schema.names)
-    rows, *known = _row(connection, f"SELECT count(*), {counts} FROM {source}")
+    rows, *known = _row(connection, f"SELECT count(*), {counts} FROM {source}")  # noqa: S608 - names are quoted
     found.rows = rows
     for given, column in zip(known, schema, strict=True):
         if given < rows:
@@ -136,8 +136,8 @@ def _months(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, found: Ve
     source = read_parquet((str(path) for path in snapshot.files), "filename = true")
     (wrong,) = _row(
         connection,
-        "SELECT count(*) FROM (SELECT regexp_extract(filename, '/month=([0-9-]+)/[^/]*$', 1) AS month, "
-        f"strftime(make_timestamp(epoch_us(event_time)), '%Y-%m') AS own FROM {source}) "  # noqa: S608 - paths are quoted
+        "SELECT count(*) FROM (SELECT regexp_extract(filename, '/month=([0-9-]+)/[^/]*$', 1) AS month, "  # noqa: S608
+        f"strftime(make_timestamp(epoch_us(event_time)), '%Y-%m') AS own FROM {source}) "
         "WHERE month <> '' AND month <> own",
     )
     if wrong:

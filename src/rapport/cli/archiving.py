@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rapport.cli.common import Json, settings_now
-from rapport.cli.output import console, emit, progress, say, table
+from rapport.cli.output import console, emit, say, table
 from rapport.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _group() -> None:
 
 @archive.command()
 def files(topic: Topic, as_of: AsOf = "", as_json: Json = False) -> None:
-    """List the Parquet files that count, one path a line, for Spark, DuckDB, Polars or anything else that reads Parquet.
+    """List the Parquet files that count, one path a line: for Spark, DuckDB, Polars and whatever reads Parquet.
 
     Read them soon: joined or erased ones go.
 
@@ -201,8 +201,8 @@ def retain(
     _show_retained(done, short, dry_run, as_json)
     if refused:
         raise SettingsError(
-            f"nothing was removed of {', '.join(sorted(refused))}: views look further back (above). Raise their days in "
-            "RAPPORT_RETENTION, shorten the windows, or use --force"
+            f"nothing was removed of {', '.join(sorted(refused))}: views look further back (above). Raise their days "
+            "in RAPPORT_RETENTION, shorten the windows, or use --force"
         )
 
 
@@ -219,7 +219,9 @@ def _show_retained(done: list[Retained], short: list[TooShort], dry_run: bool, a
         table(("topic", "days kept", "before", "rows to remove" if dry_run else "rows removed"), rows)
     for one in short:
         back = "sees all events" if one.window_days is None else f"looks back {one.window_days:g} days"
-        say(f"view {one.view} over {one.topic} {back}, {one.days} are kept: its history and a rebuild would lack events")
+        say(
+            f"view {one.view} over {one.topic} {back}, {one.days} are kept: its history and a rebuild would lack events"
+        )
 
 
 def _too_short(settings: Settings, kept: dict[str, int]) -> list[TooShort]:
@@ -258,5 +260,3 @@ def _moment(text: str) -> int | datetime | None:
     if text.isascii() and text.isdigit():
         return int(text)
     return parse_time(text) if text else None
-
-

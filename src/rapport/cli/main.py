@@ -22,6 +22,7 @@ from rapport.cli import (
     rebuilding,
     simulation,
     views,
+    webhooks,
 )
 from rapport.errors import RapportError
 
@@ -73,7 +74,6 @@ for _command in (
     rebuilding.rebuild,
     erasing.erase,
     simulation.simulate,
-    letters.deadletters,
     customers.features,
     customers.decide,
     models.train,
@@ -86,7 +86,8 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-app.add_typer(archiving.archive)
+for _group in (letters.deadletters, webhooks.webhooks, archiving.archive):
+    app.add_typer(_group)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
