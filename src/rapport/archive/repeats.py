@@ -8,23 +8,19 @@ differs from an earlier one of its id in nothing but when it arrived; rows of on
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import duckdb
-import pyarrow as pa
 
-from rapport.archive.layout import MONTH, DataFile, with_month
+from rapport.archive.layout import DataFile
+from rapport.archive.rewriting import by_month, places, reader, sorting
 from rapport.archive.schema import SOURCE, stored_schema
-from rapport.archive.sql import connect, identifier, read_parquet
+from rapport.archive.sql import identifier, relation
 from rapport.archive.store import Archive
-from rapport.archive.table import TopicTable
 from rapport.errors import ArchiveError
 
-__all__ = ["dedupe", "id_of", "migrate", "same_event", "sorting"]
+__all__ = ["dedupe", "id_of", "migrate", "same_event"]
 
-_BATCH_ROWS = 100_000
 _OF_AN_ARRIVAL = ("event_time", "claimed_time", "arrival_time", *SOURCE)
 
 
@@ -61,10 +57,10 @@ def dedupe(archive: Archive, topic: str) -> int:
             raise ArchiveError(f"{topic} has no months yet: `rapport archive migrate` gives it them, then try again")
         with table.snapshot(), sorting() as connection:
             removed = _find(connection, topic, files)
-            for month in _affected(connection):
-                some = [file for file in files if file.month == month]
-                count = connection.execute("SELECT count(*) FROM repeats WHERE month = ?", [month]).fetchall()[0][0]
-                table.replace(month, _without(connection, table, month, some), int(count))
+            counts = dict(connection.sql("SELECT month, count(*) FROM repeats GROUP BY month").fetchall())
+            for month, some in by_month(files):
+                if month in counts:
+                    table.replace(month, reader(connection, table, _without(some)), int(counts[month]))
             return removed
 
 
@@ -80,20 +76,9 @@ def migrate(archive: Archive, topic: str) -> bool:
         with table.snapshot() as snapshot, sorting() as connection:
             if snapshot.version < 0:
                 return False
-            if snapshot.files:
-                source = read_parquet(str(path) for path in snapshot.files)
-                query = f"SELECT * FROM {source} ORDER BY event_time"  # noqa: S608 - paths are quoted
-                rows = _batches(connection, table, query)
-            else:
-                rows = iter(())
-            table.migrate(_reader(table, rows))
+            source = relation(snapshot, table.schema)
+            table.migrate(reader(connection, table, f"SELECT * FROM {source} ORDER BY event_time"))  # noqa: S608
             return True
-
-
-def sorting(**settings: str) -> duckdb.DuckDBPyConnection:
-    """A connection that sorts and groups in 1 GB, and beyond that on disk."""
-    spill = str(Path(tempfile.gettempdir()) / "rapport-duckdb")
-    return connect(**{"temp_directory": spill, "memory_limit": "1GB", "TimeZone": "UTC", **settings})
 
 
 def _find(connection: duckdb.DuckDBPyConnection, topic: str, files: Sequence[DataFile]) -> int:
@@ -101,7 +86,7 @@ def _find(connection: duckdb.DuckDBPyConnection, topic: str, files: Sequence[Dat
     key = identifier(id_of(topic))
     arrives = "arrival_time" in stored_schema(topic).names
     order = "arrival_time NULLS FIRST, source_hi, source_lo" if arrives else "event_time"
-    source = _places(files)
+    source = places(files)
     connection.execute("CREATE TEMP TABLE names (path VARCHAR, month VARCHAR)")
     connection.executemany("INSERT INTO names VALUES (?, ?)", [[str(file.path), file.month] for file in files])
     columns = _columns(connection, source, topic)
@@ -123,36 +108,9 @@ def _columns(connection: duckdb.DuckDBPyConnection, source: str, topic: str) -> 
     return ", ".join(identifier(n) if n in have else f"NULL AS {identifier(n)}" for n in names)
 
 
-def _affected(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    return [str(row[0]) for row in connection.sql("SELECT DISTINCT month FROM repeats ORDER BY month").fetchall()]
-
-
-def _without(
-    connection: duckdb.DuckDBPyConnection, table: TopicTable, month: str, files: Sequence[DataFile]
-) -> pa.RecordBatchReader:
-    """The rows of a month's files that are no repeats."""
-    query = (
-        f"SELECT f.* EXCLUDE (filename, file_row_number) FROM {_places(files)} f "  # noqa: S608 - paths are quoted
+def _without(files: Sequence[DataFile]) -> str:
+    """The query of the rows of a month's files that are no repeats."""
+    return (
+        f"SELECT f.* EXCLUDE (filename, file_row_number) FROM {places(files)} f "  # noqa: S608 - paths are quoted
         "ANTI JOIN repeats r ON f.filename = r.path AND f.file_row_number = r.row"
     )
-    return _reader(table, _batches(connection, table, query))
-
-
-def _places(files: Sequence[DataFile]) -> str:
-    """FROM text for files with each row's `filename` and `file_row_number`."""
-    return read_parquet((str(file.path) for file in files), "filename = true", "file_row_number = true")
-
-
-def _batches(connection: duckdb.DuckDBPyConnection, table: TopicTable, query: str) -> Iterator[pa.RecordBatch]:
-    """A query's rows with the columns of the table and MONTH."""
-    for batch in connection.sql(query).to_arrow_reader(_BATCH_ROWS):
-        names = set(batch.schema.names)
-        columns = [
-            batch.column(field.name).cast(field.type) if field.name in names else pa.nulls(len(batch), field.type)
-            for field in table.schema
-        ]
-        yield from with_month(pa.table(columns, schema=table.schema)).to_batches()
-
-
-def _reader(table: TopicTable, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatchReader:
-    return pa.RecordBatchReader.from_batches(table.schema.append(pa.field(MONTH, pa.string())), batches)

@@ -11,12 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from rapport.archive.layout import MONTH, month_of
-from rapport.archive.schema import TIMESTAMP, TOPICS
-from rapport.archive.store import Archive, count_rows
+from rapport.archive.layout import month_of
+from rapport.archive.rewriting import count_rows, remove_rows
+from rapport.archive.schema import TOPICS
+from rapport.archive.store import Archive
 from rapport.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -97,18 +95,12 @@ def retain(archive: Archive, kept: Mapping[str, int], now_us: int, *, dry_run: b
 
 def _retain(archive: Archive, topic: str, days: int, now_us: int, dry_run: bool) -> Retained:
     table, before_us = archive.table(topic), now_us - days * DAY_US
-    old = pc.field("event_time") < pa.scalar(before_us, TIMESTAMP)
+    old = f"epoch_us(event_time) < {before_us}"
     if dry_run:
         return Retained(topic, days, before_us, count_rows(table, old))
-    rows = 0
     with table.changing() as months:
-        if months:
-            month = month_of(before_us)
-            whole = sum(file.rows for file in table.files() if file.month < month)
-            rows += table.delete(f"{MONTH} < '{month}'", whole, forget=False)
-        left = count_rows(table, old)
-        time = f"arrow_cast({before_us}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
-        rows += table.delete(f"event_time < {time}", left, forget=False)
+        rows = table.drop_before(month_of(before_us)) if months else 0
+        rows += remove_rows(table, old)
     return Retained(topic, days, before_us, rows)
 
 

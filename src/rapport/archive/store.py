@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from rapport.archive.files import delete_rows
 from rapport.archive.layout import overlaps
 from rapport.archive.locks import exclusive
+from rapport.archive.rewriting import remove_rows
 from rapport.archive.schema import SOURCE, TIMESTAMP, TOPICS, arrow_schema, conform, stored_schema
 from rapport.archive.sql import literal, relation
 from rapport.archive.table import Snapshot, TopicTable
@@ -20,7 +21,7 @@ from rapport.archive.versions import Version
 from rapport.bus.protocol import START, Position
 from rapport.errors import ArchiveError
 
-__all__ = ["Archive", "archive_writer", "between", "count_rows"]
+__all__ = ["Archive", "archive_writer", "between"]
 
 _UNUSABLE = "[]\\^|"
 """Characters that deltalake cannot have in a path (it panics or writes elsewhere)."""
@@ -162,8 +163,9 @@ class Archive:
     def _delete(self, topic: str, customer_id: str) -> int:
         table = self.table(topic)
         with table.changing():
-            rows = count_rows(table, pc.field("customer_id") == customer_id)
-            return table.delete(f"customer_id = {literal(customer_id)}", rows, forget=True)
+            removed = remove_rows(table, f"customer_id = {literal(customer_id)}")
+            table.forget()
+            return removed
 
     def compact(self, topic: str, *, keep_days: int = 0) -> None:
         """Join the topic's small files, and drop what only versions had that are older than an hour and are not, of one
@@ -187,15 +189,6 @@ class Archive:
 def archive_writer(partition: int) -> str:
     """The name under which a topic's table keeps the position of a partition of the bus."""
     return f"bus-{partition}"
-
-
-def count_rows(table: TopicTable, wanted: pc.Expression) -> int:
-    """How many rows of a table fulfil a condition."""
-    import pyarrow.dataset as ds  # imports pandas, which a writer has no use for
-
-    with table.snapshot() as snapshot:
-        files = ds.dataset([str(path) for path in snapshot.files], schema=table.schema, format="parquet")
-        return int(files.count_rows(filter=wanted))
 
 
 def between(since_us: int | None, until_us: int | None) -> pc.Expression | None:

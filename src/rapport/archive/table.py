@@ -144,39 +144,41 @@ class TopicTable:
             table = self._open()
             return _removed(table) if table else 0
 
-    def delete(self, predicate: str, rows: int, *, forget: bool) -> int:
-        """Remove the rows of which an SQL predicate is true; returns how many there were.
-
-        Args:
-            rows: how many there are, as counted under `changing`.
-            forget: remove them from the files and versions too; waits for readers of the table. Else they go as other
-                versions do. An interrupted call is finished by calling again.
-        """
+    def drop_before(self, month: str) -> int:
+        """Drop the months before one from the table; returns how many rows they had. Under `changing`."""
         with self._failures("delete from"):
-            table = self._open()
-            if table is None:
-                return 0
+            table = DeltaTable(str(self.folder))
+            rows = sum(file.rows for file in data_files(table, self.folder) if file.month < month)
             if rows:
-                counted = [Transaction(_REMOVED, _removed(table) + rows, None)]
-                properties = CommitProperties(app_transactions=counted)
-                table.delete(predicate, writer_properties=_WRITER, commit_properties=properties)
-            if forget:
-                with exclusive(self._files_lock):
-                    self._forget(table)
+                table.delete(f"{MONTH} < '{month}'", commit_properties=_count_removed(table, rows))
             return rows
 
+    def forget(self) -> None:
+        """Remove every file that the present state does not use: replaced ones, those of crashed appends, and the log's
+        entries, as they may name what was there. Waits for readers of the table. Under `changing`."""
+        with exclusive(self._files_lock), self._failures("delete from"):
+            table = self._open()
+            if table is None:
+                return
+            table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+            table.create_checkpoint()
+            for entry in (self.folder / "_delta_log").iterdir():
+                version = entry.name.partition(".")[0]
+                if version.isdigit() and int(version) < table.version():
+                    entry.unlink()
+
     def replace(self, month: str, rows: pa.RecordBatchReader, removed: int) -> None:
-        """Put rows in the place of those of a month, in one commit; under `changing`."""
+        """Put rows in the place of those of a month (of all, in a table without months), in one commit; `removed` is
+        how many fewer they are. Under `changing`."""
         with self._failures("change"):
             table = DeltaTable(str(self.folder))
-            counted = [Transaction(_REMOVED, _removed(table) + removed, None)]
             write_deltalake(
                 table,
                 rows,
                 mode="overwrite",
-                predicate=f"{MONTH} = '{month}'",
+                predicate=f"{MONTH} = '{month}'" if month else None,
                 writer_properties=_WRITER,
-                commit_properties=CommitProperties(app_transactions=counted),
+                commit_properties=_count_removed(table, removed),
             )
 
     def migrate(self, rows: pa.RecordBatchReader) -> None:
@@ -231,17 +233,8 @@ class TopicTable:
         table.create_checkpoint()
         kept = daily(self.folder, keep_days)
         prune(self.folder, kept)
-        table.vacuum(dry_run=False, full=True, keep_versions=sorted(kept) or None)
-
-    def _forget(self, table: DeltaTable) -> None:
-        """Remove every file that the present state does not use: replaced ones, those of crashed appends, and the
-        log's entries, as they name the deleted value."""
-        table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
-        table.create_checkpoint()
-        for entry in (self.folder / "_delta_log").iterdir():
-            version = entry.name.partition(".")[0]
-            if version.isdigit() and int(version) < table.version():
-                entry.unlink()
+        # Opened anew, since a table reads its log when it needs it.
+        DeltaTable(str(self.folder)).vacuum(dry_run=False, full=True, keep_versions=sorted(kept) or None)
 
     def _open(self, version: int | None = None) -> DeltaTable | None:
         try:
@@ -277,6 +270,10 @@ def _position(table: DeltaTable, writer: str) -> Position:
 
 def _removed(table: DeltaTable) -> int:
     return int(table.transaction_version(_REMOVED) or 0)
+
+
+def _count_removed(table: DeltaTable, rows: int) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(_REMOVED, _removed(table) + rows, None)])
 
 
 def _joinable(files: list[DataFile]) -> int:

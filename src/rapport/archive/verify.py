@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rapport.archive.layout import DataFile
-from rapport.archive.repeats import id_of, same_event, sorting
+from rapport.archive.repeats import id_of, same_event
+from rapport.archive.rewriting import sorting
 from rapport.archive.schema import SOURCE, stored_schema
 from rapport.archive.sql import identifier, read_parquet, relation
 from rapport.archive.store import Archive, archive_writer
@@ -103,9 +104,14 @@ def _drift(stored: pa.Schema, schema: pa.Schema) -> list[str]:
     changed = [
         f"column {f.name!r} is {f.type}, not {schema.field(f.name).type}"
         for f in stored
-        if f.name in schema.names and f.type != schema.field(f.name).type
+        if f.name in schema.names and _plain(f.type) != schema.field(f.name).type
     ]
     return changed + [f"column {name!r} is not the topic's" for name in unknown]
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Whoever wrote a file may have noted another of Arrow's forms of text."""
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 
 
 def _nulls(connection: duckdb.DuckDBPyConnection, source: str, topic: str, found: Verdict) -> None:
