@@ -15,6 +15,9 @@
     │   ├── StoreUnavailable  the online store does not answer in time
     │   ├── RowCorrupt        a stored row that is not in the documented format
     │   └── Fenced            a row was changed by another writer since it was read
+    ├── RegistryError
+    │   ├── RegistryUnavailable  the Schema Registry does not answer
+    │   └── RegistryRefused   it refuses a schema, or has one that cannot be used
     ├── ArchiveError
     ├── ModelError
     │   ├── ModelRefused      a model folder that does not match its manifest or the declared features
@@ -120,6 +123,18 @@ class RowCorrupt(StoreError):  # noqa: N818
 
 
 class Fenced(StoreError):  # noqa: N818
+    pass
+
+
+class RegistryError(RapportError):
+    exit_code = 3
+
+
+class RegistryUnavailable(RegistryError):  # noqa: N818
+    pass
+
+
+class RegistryRefused(RegistryError):  # noqa: N818
     pass
 
 

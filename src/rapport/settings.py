@@ -54,6 +54,15 @@ class Settings:
     """Socket and connect timeout of online reads. 1 to 10,000 ms."""
     bus_max_length: int = 5_000_000
     """Records that one partition of an event topic may hold before producers are refused (HTTP 429)."""
+    registry_url: str = ""
+    """Schema Registry of events in Avro, JSON Schema and Protocol Buffers: address of Confluent's API
+    (`https://host:8081`; Apicurio: with `/apis/ccompat/v7`). Empty: events are plain JSON."""
+    registry_user: str = ""
+    """User of the registry, for basic authentication. Empty: none."""
+    registry_password_file: str = ""
+    """File with that user's password."""
+    registry_ca_file: str = ""
+    """Certificates (PEM) to trust of a registry with TLS. Empty: the system's."""
     intake_max_lag: int = 500_000
     """Events that may wait for ingest before producers are refused over HTTP (429, with the time after which to come
     back)."""

@@ -180,6 +180,7 @@ def test_a_letter_keeps_the_headers_that_its_mapping_reads_and_the_customer(hook
     assert "events[0], line_items item 1" in problem["detail"]
     (letter,) = [one.letter for one in letters(project, "shop") if one.letter.raw == body]
     assert letter.headers == {"x-shopify-topic": "orders/create"} and letter.key == "503"
+    assert letter.customers == ["503"]
 
 
 def test_a_mapping_that_becomes_wrong_is_told_of_and_the_last_one_goes_on(hooks: Served, project: Project) -> None:

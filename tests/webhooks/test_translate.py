@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -141,4 +142,11 @@ def test_no_payload_breaks_it(compiled: list[Source], changes: dict[str, Any]) -
             translated(source, payload)
         except EventError as error:
             assert error.reason and len(error.detail) < 500
-        source.translator.customer_of(str(payload).encode(), {})
+        source.translator.customers_of(json.dumps(payload).encode(), {})
+
+
+def test_the_customers_of_a_payload_that_cannot_be_mapped(tmp_path: Path) -> None:
+    source = shop(tmp_path, LINES.replace("column: who", "column: lines.who, prefix: card-"))
+    body = {**ORDER, "lines": [{"who": 7, "each": "free"}, {"who": "8"}, {"who": 7}, {"who": None}]}
+    assert source.translator.customers_of(json.dumps(body).encode(), {}) == ["card-7", "card-8"]
+    assert source.translator.customers_of(b"{", {}) == []

@@ -43,9 +43,9 @@ def expire_letters(bus: Bus, before_us: int) -> int:
 
 
 def belongs_to(letter: DeadLetter, customer_id: str) -> bool:
-    """Whether a letter speaks of a customer: by its key, by any value of its JSON that equals the id, or, where the
-    bytes are not JSON, by the id standing in them as a word or as a field."""
-    if letter.key == customer_id:
+    """Whether a letter speaks of a customer: by its key or its customers, by any value of its JSON that equals the id,
+    or, where the bytes are not JSON, by the id standing in them as a word or as a field."""
+    if letter.key == customer_id or customer_id in letter.customers:
         return True
     raw = letter.raw
     if customer_id.encode() not in raw and b"\\" not in raw:

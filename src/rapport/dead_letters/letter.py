@@ -41,6 +41,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """What it was checked against, as `schema_of` names it; "" for letters that were written before this was kept."""
     headers: dict[str, str] = {}
     """Of a webhook's payload: the headers that its mapping reads."""
+    customers: list[str] = []
+    """Of a webhook's payload: the customers in it, as far as its mapping can tell; the first is the key."""
 
     @property
     def raw(self) -> bytes:

@@ -37,11 +37,12 @@ def payload_letter(
     """
     name = source.mapping.name
     kept = {key: value for key, value in headers.items() if key in source.translator.headers}
+    customers = source.translator.customers_of(body, kept)
     letter = DeadLetter(
         topic=PAYLOAD_TOPIC + name,
         partition=0,
         position=_NOWHERE,
-        key=source.translator.customer_of(body, kept),
+        key=customers[0] if customers else "",
         origin=origin or PAYLOAD_TOPIC + name,
         reason=error.reason,
         field=error.field,
@@ -50,6 +51,7 @@ def payload_letter(
         value=b64encode(body).decode(),
         schema=source.loaded.schema,
         headers=kept,
+        customers=customers,
     )
     return Message(DEAD_LETTERS, letter.key, msgspec.json.encode(letter), letter.origin)
 

@@ -110,19 +110,18 @@ class Translator:
             skipped += without_customer
         return Translation(events, skipped, False)
 
-    def customer_of(self, body: bytes, headers: Mapping[str, str]) -> str:
-        """The customer of a payload that could not be mapped, as far as the mapping can tell; else ""."""
+    def customers_of(self, body: bytes, headers: Mapping[str, str]) -> list[str]:
+        """The customers of a payload that could not be mapped, as far as the mapping can tell, each once."""
+        found: dict[str | None, None] = {}
         try:
             payload = parse_payload(body, headers)
             for rule in self._rules:
                 if _holds(rule.takes, payload, rule.given.rule.when):
                     columns = payload.rows(rule.given.rule.each, [rule.given.customer.column])
-                    found = [one for one in _customers(rule, columns) if one is not None]
-                    if found:
-                        return found[0]
+                    found |= dict.fromkeys(_customers(rule, columns))
         except (EventError, CellError):
             pass
-        return ""
+        return [one for one in found if one is not None]
 
 
 def _compile(index: int, given: ResolvedRule) -> _Rule:
