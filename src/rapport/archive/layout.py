@@ -57,7 +57,8 @@ def with_month(rows: pa.Table) -> pa.Table:
 def data_files(table: DeltaTable, folder: Path) -> list[DataFile]:
     """The files of the table's version, by path. The table's own URI of `folder` is percent-encoded."""
     months = has_months(table)
-    actions: list[dict[str, Any]] = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    names = ["path", "size_bytes", "num_records", *([f"partition.{MONTH}"] if months else [])]
+    actions: list[dict[str, Any]] = pa.table(table.get_add_actions(flatten=True)).select(names).to_pylist()
     files = (
         DataFile(
             path=folder / str(action["path"]),

@@ -9,13 +9,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from rapport.archive.layout import MONTH, DataFile, with_month
 from rapport.archive.sql import connect, read_parquet, relation
 from rapport.archive.table import Snapshot, TopicTable
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["by_month", "count_rows", "places", "reader", "remove_rows", "sorting"]
 
