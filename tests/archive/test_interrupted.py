@@ -22,7 +22,7 @@ from tests.archive.rows import rows
 
 _ROOT = Path(__file__).parents[2]
 _FILES = 12
-_KILLS = 5
+_KILLS = 3
 
 
 def _given(folder: Path, *, former: bool = False) -> None:
@@ -84,7 +84,7 @@ def test_writers_go_on_while_everything_is_done_to_the_table(tmp_path: Path) -> 
     """Two processes append while others join files, let go of old rows, take repeats out and erase."""
     archive = Archive(tmp_path)
     archive.append(TOPIC, rows(TOPIC, [{"customer_id": "gone"}]), writer="first", position=Position(1, 0))
-    writers = [_start(writer.__name__, str(tmp_path), name, "40") for name in ("a", "b")]
+    writers = [_start(writer.__name__, str(tmp_path), name, "20") for name in ("a", "b")]
     others = [_start(maintainer.__name__, str(tmp_path), what, "1000") for what in ("compact", "dedupe", "erase")]
     try:
         for process in writers:
@@ -95,7 +95,7 @@ def test_writers_go_on_while_everything_is_done_to_the_table(tmp_path: Path) -> 
             process.send_signal(signal.SIGKILL)
             process.wait()
     ids = archive.scan(TOPIC, ["event_id"])["event_id"].to_pylist()
-    assert sorted(ids) == sorted(f"{w}-{n}-{i}" for w in "ab" for n in range(1, 41) for i in range(writer.BATCH))
+    assert sorted(ids) == sorted(f"{w}-{n}-{i}" for w in "ab" for n in range(1, 21) for i in range(writer.BATCH))
     assert verify(archive, TOPIC).problems == []
 
 

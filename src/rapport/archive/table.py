@@ -13,6 +13,7 @@ vanish. A writer's position is stored in the same commit as its rows, as two of 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ _COMPACT_AT_FILES = 200
 _TARGET_FILE_BYTES = 64 * 1024 * 1024
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 _REMOVED = "removed:rows"
+_EVERY_DAY = 36_500
+"""An append does not know for how many days versions are to be kept; `rapport archive compact` does."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,10 @@ class TopicTable:
                     Transaction(f"{writer}:lo", position.lo, None),
                 ]
             )
-            if has_months(table):
-                rows = with_month(rows)
             grown = set(rows.column_names) - set(_arrow(table).names)
             write_deltalake(
                 table,
-                rows,
+                with_month(rows) if has_months(table) else rows,
                 mode="append",
                 schema_mode="merge" if grown else None,
                 writer_properties=_WRITER,
@@ -99,7 +101,7 @@ class TopicTable:
             )
             many = _joinable(data_files(table, self.folder)) >= _COMPACT_AT_FILES
         if many:
-            self._compact_unless_somebody_does()
+            self._join()
         return True
 
     def position(self, writer: str) -> Position:
@@ -210,10 +212,14 @@ class TopicTable:
         with exclusive(self._shape_lock):
             self._compact(keep_days)
 
-    def _compact_unless_somebody_does(self) -> None:
-        with exclusive_now(self._shape_lock) as alone, self._failures("compact"):
-            if alone and (table := self._open()):
-                table.optimize.compact(target_size=_TARGET_FILE_BYTES, writer_properties=_WRITER)
+    def _join(self) -> None:
+        """Join small files unless somebody else is at it. The append before it stands, whatever becomes of this."""
+        try:
+            with exclusive_now(self._shape_lock) as alone:
+                if alone:
+                    self._compact(_EVERY_DAY)
+        except ArchiveError as error:
+            _log.warning("joining files was put off: %s", error)
 
     def _compact(self, keep_days: int) -> None:
         with self._failures("compact"):

@@ -126,7 +126,7 @@ def _reachable(log: _Log) -> list[int]:
 def _log(folder: Path) -> _Log:
     commits: dict[int, Path] = {}
     checkpoints: dict[int, list[Path]] = {}
-    for path in (folder / "_delta_log").iterdir():
+    for path in (folder / "_delta_log").glob("*"):
         number, _, kind = path.name.partition(".")
         if not number.isdigit():
             continue
