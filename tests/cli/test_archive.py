@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -157,14 +160,20 @@ class _StopsAfter(threading.Event):
         return self._left < 0
 
 
-def test_a_customer_is_erased_everywhere(runtime: Runtime, rapport: Rapport) -> None:
-    client = redis.Redis.from_url(runtime.settings.redis_url)
+def _two_customers(runtime: Runtime) -> tuple[redis.Redis, KeyMaker]:
+    """anna and bob, each with a row, two events on the bus, and one that will be refused."""
+    client: redis.Redis = redis.Redis.from_url(runtime.settings.redis_url)
     keys = KeyMaker("shop")
     for number, customer in enumerate(("anna", "bob")):
         client.hset(keys.key(customer), "field", "value")
         bad = {"event_id": f"x{number}", "customer_id": customer, "event_time": "2025-03-01T12:00:00Z", "csat": "five"}
         runtime.bus.publish([_event(10 + number, customer), Message("feedback", customer, json.dumps(bad).encode())])
         runtime.bus.publish([_event(20 + number, customer)])
+    return client, keys
+
+
+def test_a_customer_is_erased_everywhere(runtime: Runtime, rapport: Rapport) -> None:
+    client, keys = _two_customers(runtime)
     # Nobody has read the bus yet: the customer may come back from there.
     assert "wait on the bus" in rapport("erase", "anna", "--wait", "0", fails=3)
     assert not client.exists(keys.key("anna"))
@@ -187,3 +196,24 @@ def _values(client: redis.Redis, key: bytes) -> list[bytes]:
     if client.type(key) != b"stream":
         return []
     return [part for _, entry in client.xrange(key) for part in entry.values()]
+
+
+def test_a_killed_erasure_is_finished_by_the_next(runtime: Runtime, rapport: Rapport) -> None:
+    """Killed between the commit that removes the rows and the removal of their files: a reader holds it up."""
+    client, keys = _two_customers(runtime)
+    _flows(runtime)
+    _features_have_read(runtime)
+    with runtime.archive.snapshot("feedback") as snapshot:
+        process = subprocess.Popen([sys.executable, "-m", "rapport.cli", "erase", "anna"])
+        deadline_s = time.monotonic() + 60
+        while "anna" in runtime.archive.scan("feedback", ["customer_id"])["customer_id"].to_pylist():
+            assert time.monotonic() < deadline_s and process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        assert all(path.is_file() for path in snapshot.files)
+    assert not client.exists(keys.key("anna"))
+    done = rapport("erase", "anna", "--json")
+    assert (done["archived"], done["letters"]) == (0, 1)
+    assert not any(path.exists() for path in snapshot.files)
+    assert runtime.archive.scan("feedback", ["customer_id"])["customer_id"].to_pylist() == ["bob", "bob"]
