@@ -51,10 +51,10 @@ def erase(
 def _erase(settings: Settings, customer: str, wait_s: float, show: Show) -> Erasure:
     from rapport.archive import Archive
     from rapport.bus import open_bus
+    from rapport.bus.groups import consumers
     from rapport.erasure import erase as run
     from rapport.online import WRITE_TIMEOUT_S, connect
     from rapport.project import project_name
-    from rapport.supervisor.lag import consumers
 
     archive = Archive(settings.data_dir / "archive")
     with connect(settings, timeout_s=WRITE_TIMEOUT_S) as client:

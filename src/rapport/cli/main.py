@@ -10,6 +10,7 @@ import typer
 
 from rapport.cli import (
     archiving,
+    bus,
     consistency,
     customers,
     data,
@@ -70,6 +71,7 @@ for _command in (
     processes.down,
     processes.status,
     processes.partitions,
+    bus.bus,
     views.views,
     data.replay,
     rebuilding.rebuild,
