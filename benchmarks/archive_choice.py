@@ -1,4 +1,4 @@
-"""What the archive is made of: Delta, Delta partitioned by date, or plain Parquet, on the same batches.
+"""What the archive is made of: Delta, or plain Parquet, on the same batches. (Layouts of Delta: archive_layout.py.)
 
     python benchmarks/archive_choice.py [--batches 190] [--customers 2000]
 
@@ -22,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from rapport.archive import Archive, arrow_schema
 from rapport.bus.protocol import Position
@@ -63,33 +62,6 @@ class Delta:
 
     def compact(self) -> None:
         self._archive.compact(TOPIC)
-
-
-class DeltaByDate:
-    """Delta with a date column as its partition."""
-
-    name = "Delta by date"
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
-        schema = arrow_schema(TOPIC).append(pa.field("day", pa.date32()))
-        DeltaTable.create(self._folder, schema, partition_by=["day"])
-
-    def append(self, number: int, rows: pa.Table) -> None:
-        dated = rows.append_column("day", rows["event_time"].cast(pa.date32()))
-        moved = CommitProperties(app_transactions=[Transaction("w", number, None)])
-        write_deltalake(DeltaTable(self._folder), dated, mode="append", commit_properties=moved)
-
-    def files(self) -> list[str]:
-        return DeltaTable(self._folder).file_uris()
-
-    def delete(self, customer: str) -> None:
-        table = DeltaTable(self._folder)
-        table.delete(f"customer_id = '{customer}'")
-        table.vacuum(0, dry_run=False, enforce_retention_duration=False)
-
-    def compact(self) -> None:
-        DeltaTable(self._folder).optimize.compact()
 
 
 class Plain:
@@ -201,7 +173,7 @@ def main() -> None:
         "form | files | append p50 | p99 | read all, sorted | read a day | delete one | compact | read all | delete one"
     )
     print(f"| {header} |\n|{'---|' * (header.count('|') + 1)}")
-    for make in (Delta, DeltaByDate, Plain):
+    for make in (Delta, Plain):
         with tempfile.TemporaryDirectory() as folder:
             print(f"| {' | '.join(table_row(make(Path(folder) / 'archive'), tables))} |", flush=True)
 

@@ -8,6 +8,7 @@ The truth of what was archived is the archive's own log; the bus is told afterwa
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +23,7 @@ from flows.feed import Feed, Polled
 from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import Trimmer
 from rapport.archive import archive_writer
+from rapport.archive.daily import watch
 from rapport.archive.schema import DECISIONS
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped
@@ -187,11 +189,13 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
 
 
 def flow() -> Dataflow:
-    """The archive branch of this installation as a dataflow of its own, ended by SIGTERM."""
+    """The archive branch of this installation as a dataflow of its own, ended by SIGTERM; beside it, what the archive
+    needs once a day."""
     runtime = open_runtime()
     made = Dataflow("archive")
     # Records wait for seconds here anyway: reading them in larger portions leaves the processor to the other flows.
     archive(made, runtime, pause_s=_PAUSE_S)
+    threading.Thread(target=watch, args=(runtime.settings, runtime.stop), daemon=True, name="archive-daily").start()
     keep_out_of_the_collectors_way()
     return made
 

@@ -97,6 +97,12 @@ class Settings:
     """Days that dead letters are kept, from the arrival of what was refused; 0: until they are dropped."""
     archive_every_s: float = 5.0
     """Longest time that a checked event waits before it is appended to the archive, seconds."""
+    archive_versions_days: int = 7
+    """For how many days the archive can be read as it was at the end of each day; of the last hour it can be read as it
+    was at any time. 0 to 3,650."""
+    retention: str = ""
+    """How many days of event time the archive keeps of each topic, as `chat_messages=90 customer_clicks=400`; a topic
+    that is not named is kept for ever."""
     mlflow_uri: str = ""
     """MLflow tracking and registry URI. Empty: SQLite in data_dir."""
     drift_share: float = 0.3
@@ -123,6 +129,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "intake_max_lag": (100, 1_000_000_000),
     "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
+    "archive_versions_days": (0, 3_650),
     "drift_share": (0, 1),
     "drift_min_rows": (10, 100_000_000),
     "drift_cooldown_s": (0, 31_536_000),

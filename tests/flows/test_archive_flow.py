@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +16,10 @@ from given import letters, message
 from flows.archive import GROUP
 from flows.runtime import Runtime
 from rapport.archive import Archive
+from rapport.archive.verify import verify
 from rapport.bus import Message, Position
 from rapport.errors import ArchiveError
+from tests.archive import maintainer
 
 DECISION = (
     b'{"decision_id":"d%d","as_of":"2025-03-01T12:00:00Z","segment":"Lost","activity":null,"sentiment":{},"scores":{},'
@@ -100,3 +104,31 @@ def test_records_that_are_no_rows_become_dead_letters(runtime: Runtime) -> None:
         ("decisions", "bad_value", b"{}"),
         ("feedback.checked", "bad_value", b"junk"),
     ]
+
+
+def test_nothing_is_lost_while_files_are_joined_and_old_rows_go(runtime: Runtime) -> None:
+    """The real flow appends while processes of their own join files and apply retention, over and over."""
+    old = [message(f"old{i}", f"c{i}", event_time="2020-01-01T00:00:00Z") for i in range(20)]
+    runtime.bus.publish(old)
+    run_ingest(runtime)
+    run_archive(runtime)
+    command = [sys.executable, "-m", maintainer.__name__, str(runtime.archive.folder)]
+    others = [
+        subprocess.Popen([*command, what, "100000", "feedback", "18500"], stdout=subprocess.DEVNULL)
+        for what in ("compact", "retain")
+    ]
+    try:
+        for turn in range(15):
+            runtime.bus.publish([message(f"e{turn:02}-{i:02}", f"c{i}") for i in range(40)])
+            run_ingest(runtime)
+            run_archive(runtime)
+        assert [process.poll() for process in others] == [None, None], "one of them failed by itself"
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
+    maintainer.once(runtime.archive, "retain", "feedback", 18_500)
+    assert archived(runtime) == [f"e{turn:02}-{i:02}" for turn in range(15) for i in range(40)]
+    found = verify(runtime.archive, "feedback")
+    assert (found.problems, found.repeats, found.removed) == ([], 0, 20)
+    assert "OPTIMIZE" in [version.operation for version in runtime.archive.versions("feedback")]

@@ -42,10 +42,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def read_parquet(paths: Iterable[str]) -> str:
+def read_parquet(paths: Iterable[str], *options: str) -> str:
     """A call of DuckDB's read_parquet over files whose columns may differ. A name is taken as it is, not as a glob."""
     listed = ", ".join(literal(_no_glob(path)) for path in paths)
-    return f"read_parquet([{listed}], union_by_name = true)"
+    settled = ", ".join(["union_by_name = true", "hive_partitioning = false", *options])
+    return f"read_parquet([{listed}], {settled})"
 
 
 def relation(snapshot: Snapshot, schema: pa.Schema) -> str:

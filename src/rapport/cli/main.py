@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from rapport.cli import (
+    archiving,
     bus,
     consistency,
     customers,
     data,
     demo,
     drift,
+    erasing,
     letters,
     models,
     processes,
@@ -38,6 +40,7 @@ EXIT_CODES = {
     4: "a model is refused, or there is none",
     5: "a process of `rapport up` is not running, does not work or cannot be started",
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
+    archiving.EXIT_UNSOUND: "`rapport archive verify` found what should not be",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
 }
@@ -72,6 +75,7 @@ for _command in (
     views.views,
     data.replay,
     rebuilding.rebuild,
+    erasing.erase,
     simulation.simulate,
     schemas.schemas,
     customers.features,
@@ -86,7 +90,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks):
+for _group in (letters.deadletters, webhooks.webhooks, archiving.archive):
     app.add_typer(_group)
 
 

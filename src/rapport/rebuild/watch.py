@@ -7,12 +7,10 @@ import logging
 import subprocess
 import sys
 import threading
-from pathlib import Path
-
-import yaml
 
 from rapport.errors import RapportError
 from rapport.online import WRITE_TIMEOUT_S, Keeping, connect
+from rapport.project import project_name
 from rapport.rebuild.lacking import Unfinished, anything_lacks
 from rapport.settings import Settings
 
@@ -41,13 +39,8 @@ def watch(settings: Settings, stop: threading.Event) -> None:
 
 def _lacks(settings: Settings) -> bool:
     with connect(settings, timeout_s=WRITE_TIMEOUT_S) as client:
-        project = _project(settings.root)
+        project = project_name(settings.root)
         return anything_lacks(Keeping(client, project), Unfinished(client, project))
-
-
-def _project(root: Path) -> str:
-    # Feast itself takes seconds and 200 MB to say it.
-    return str(yaml.safe_load((root / "feature_store.yaml").read_text())["project"])
 
 
 def _rebuild(settings: Settings, stop: threading.Event) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rapport.bus.groups import consumers
 from rapport.embedded import EmbeddedRedis, redis_url
 from rapport.errors import ServiceError, SettingsError
+from rapport.project import project_name
 from rapport.settings import Settings
 from rapport.supervisor.control import status
 
@@ -60,11 +61,9 @@ def repartition(settings: Settings, partitions: int) -> Settings:
 
 
 def _check_views(settings: Settings, client: redis.Redis) -> None:
-    import yaml
-
     from rapport.online import Keeping
 
-    project = str(yaml.safe_load((settings.root / "feature_store.yaml").read_text())["project"])
+    project = project_name(settings.root)
     lacking = [view for view, kept in Keeping(client, project).all().items() if not kept.complete]
     if lacking:
         raise ServiceError(f"the rows of {', '.join(sorted(lacking))} lack their past: `rapport rebuild` first")
