@@ -27,14 +27,11 @@ def parse_duration(text: str, where: str, *, least_us: int = 0) -> int:
     """
     match = _FORM.fullmatch(text.strip())
     if match is None:
-        raise DeclarationError(
-            f"{where}: {text[:40]!r} is no length of time; write a number and s, min, h or d: 30 min"
-        )
+        raise DeclarationError(f"{where}: {text[:40]!r} is no length of time; write a number and s, min, h or d")
     length = int(match[1]) * _UNITS[match[2]]
     if not least_us <= length <= MAX_US:
-        raise DeclarationError(
-            f"{where}: {text} is out of range: {in_words(least_us)} to {in_words(MAX_US)} is allowed"
-        )
+        allowed = f"{in_words(least_us)} to {in_words(MAX_US)}"
+        raise DeclarationError(f"{where}: {text} is out of range: {allowed} is allowed")
     return length
 
 

@@ -10,7 +10,7 @@ import redis
 from rapport.errors import DeclarationError
 from rapport.online import Layouts, OnlineReader, WindowedView
 from rapport.triggers.declared import OnDrop, Trigger
-from rapport.triggers.load import FILE
+from rapport.triggers.file import FILE
 from rapport.triggers.rules import Features
 from rapport.windows import Aggregation, Kind, Plan
 
@@ -36,9 +36,8 @@ def check_features(triggers: Iterable[Trigger], plans: Mapping[str, Sequence[Pla
                     f"{where}: there is no windowed view {view!r}; there are {', '.join(sorted(views)) or 'none'}"
                 )
             if feature not in plan.names:
-                raise DeclarationError(
-                    f"{where}: view {view} has no feature {feature!r}; it has {', '.join(plan.names)}"
-                )
+                known = ", ".join(plan.names)
+                raise DeclarationError(f"{where}: view {view} has no feature {feature!r}; it has {known}")
             if plan.kinds[plan.names.index(feature)] is Kind.STRING:
                 raise DeclarationError(f"{where}: {view}:{feature} is a text: limits are for numbers")
         if isinstance(trigger.on, OnDrop):

@@ -12,11 +12,9 @@ import msgspec
 from rapport.bus.protocol import Message
 from rapport.clock import from_us
 from rapport.triggers.declared import Trigger
+from rapport.triggers.file import TRIGGERS_TOPIC
 
-__all__ = ["TRIGGERS_TOPIC", "Firing", "make_firing", "to_message"]
-
-TRIGGERS_TOPIC = "triggers"
-"""The topic of firings, keyed by customer."""
+__all__ = ["Firing", "make_firing", "to_message"]
 
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,12 +29,10 @@ from rapport.triggers.declared import (
     Trigger,
 )
 from rapport.triggers.durations import parse_duration
+from rapport.triggers.file import FILE
 from rapport.windows.view import Kind
 
-__all__ = ["FILE", "load_triggers", "parse_triggers"]
-
-FILE = "feature_repo/triggers.yaml"
-"""Where triggers are declared, from the root of a project."""
+__all__ = ["load_triggers", "parse_triggers"]
 
 _MOST = 100
 _SECOND_US = 1_000_000
@@ -78,7 +76,7 @@ class _Test(_Closed, frozen=True):
 
 
 class _Features(_Closed, frozen=True):
-    on: _Match
+    event: _Match  # not `on`, which YAML reads as true
     when: list[_Test]
 
 
@@ -116,7 +114,7 @@ _STRUCTS: dict[str, type[_Closed]] = {
     "features": _Features,
     "drop": _Drop,
     "when": _Test,
-    **dict.fromkeys(("event", "after", "without", "on", "activity"), _Match),
+    **dict.fromkeys(("event", "after", "without", "activity"), _Match),
 }
 """By the last key of its path, what an object of the file may have."""
 
@@ -164,9 +162,9 @@ def _explain(error: str) -> str:
     what, path = (match["what"], match["path"]) if match else (error, "")
     keys = re.findall(r"\.(\w+)", path)
     struct = _STRUCTS.get(keys[-1] if keys else "")
-    known = (
-        f"; allowed here: {', '.join(struct.__struct_encode_fields__)}" if struct and "unknown field" in what else ""
-    )
+    known = ""
+    if struct and "unknown field" in what:
+        known = f"; allowed here: {', '.join(struct.__struct_encode_fields__)}"
     return f"{what}{known}{f' (at {path[1:]})' if path else ''}"
 
 
@@ -214,7 +212,7 @@ def _features(given: _Features, where: str) -> OnFeatures:
     tests = tuple(_test(test, f"{where}, features.when") for test in given.when)
     if len({test.name for test in tests}) < len(tests):
         raise DeclarationError(f"{where}, features.when: two tests have one name: give each a `name` of its own")
-    return OnFeatures(_match(given.on, f"{where}, features.on"), tests)
+    return OnFeatures(_match(given.event, f"{where}, features.event"), tests)
 
 
 def _drop(given: _Drop, where: str) -> OnDrop:
@@ -257,10 +255,7 @@ def _match(given: _Match, where: str) -> EventMatch:
     kinds = {**BASE, **COLUMNS[given.topic]}
     conditions = []
     for column, condition in given.where.items():
-        if column not in kinds:
-            raise DeclarationError(
-                f"{where}: {given.topic} has no column {column[:80]!r}{_near(column, kinds)}; columns: {', '.join(kinds)}"
-            )
+        _check_column(given.topic, column, where)
         conditions.append((column, _condition(condition, kinds[column], f"{where}, {column}")))
     return EventMatch(given.topic, tuple(conditions))
 
@@ -292,13 +287,16 @@ def _limits(at_least: float | None, below: float | None, where: str) -> Limits:
 def _check_columns(trigger: Trigger, where: str) -> None:
     if isinstance(trigger.on, OnDrop) and trigger.columns:
         raise DeclarationError(f"{where}, columns: a drop has no event whose columns could be given")
-    kinds = {**BASE, **COLUMNS[trigger.cause.topic]}
     for column in trigger.columns:
-        if column not in kinds:
-            raise DeclarationError(
-                f"{where}, columns: {trigger.cause.topic} has no column {column[:80]!r}{_near(column, kinds)}; "
-                f"columns: {', '.join(kinds)}"
-            )
+        _check_column(trigger.cause.topic, column, f"{where}, columns")
+
+
+def _check_column(topic: str, column: str, where: str) -> None:
+    kinds = {**BASE, **COLUMNS[topic]}
+    if column not in kinds:
+        raise DeclarationError(
+            f"{where}: {topic} has no column {column[:80]!r}{_near(column, kinds)}; columns: {', '.join(kinds)}"
+        )
 
 
 def _check_reason(trigger: Trigger, where: str) -> None:

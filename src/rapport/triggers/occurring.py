@@ -68,7 +68,10 @@ def _occurred(rows: pa.RecordBatch, columns: Sequence[str]) -> list[Occurred]:
     fixed = [rows.column(name).to_pylist() for name in names]
     shown = [[_short(value) for value in rows.column(name).to_pylist()] for name in columns]
     values = [dict(zip(columns, some, strict=True)) for some in zip(*shown, strict=True)] if columns else None
-    return [Occurred(*event, values[i] if values else {}) for i, event in enumerate(zip(*fixed, strict=True))]
+    return [
+        Occurred(customer, time_us, event_id, values[i] if values else {})
+        for i, (customer, time_us, event_id) in enumerate(zip(*fixed, strict=True))
+    ]
 
 
 def _short(value: Any) -> Any:

@@ -32,8 +32,8 @@ while at < #ARGV do
 end
 return 1
 """
-"""KEYS: a hash with the field `version`, then what the commands need. ARGV: the version that is expected ('': any), then
-per command the number of its arguments after the key, its name, the index of its key, the arguments."""
+"""KEYS: a hash with the field `version`, then what the commands need. ARGV: the expected version ('': any), then per
+command: the number of its arguments after the key, its name, the index of its key, the arguments."""
 
 
 class Steps:

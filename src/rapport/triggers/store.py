@@ -1,4 +1,4 @@
-"""What triggers keep in Redis, beside the rows of the online store: timers, marks, positions, and what is to be published.
+"""What triggers keep in Redis, beside the rows of the online store: timers, marks, positions, firings to publish.
 
 | key, behind `{rapport:triggers}:` | what |
 |---|---|
