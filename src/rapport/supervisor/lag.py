@@ -19,16 +19,20 @@ def lags(settings: Settings) -> dict[str, int]:
                 bus.reader(topic, partition, bus.position(group, topic, partition)).lag()
                 for partition in range(bus.partitions(topic))
             )
-            for group, topic in consumers()
+            for group, topic in consumers(settings)
         }
     except (BusError, ServiceError):
         return {}
 
 
-def consumers() -> list[tuple[str, str]]:
+def consumers(settings: Settings) -> list[tuple[str, str]]:
     """Each group of consumers and a topic that it reads."""
     from rapport.events.schema import TOPICS
+    from rapport.triggers.file import TRIGGERS_TOPIC, topics_in
 
     found = [("ingest", topic) for topic in TOPICS]
     found += [(group, f"{topic}.checked") for group in ("features", "archive") for topic in TOPICS]
+    found += [("triggers", f"{topic}.checked") for topic in topics_in(settings.root)]
+    if settings.webhook_url:
+        found.append(("webhook", TRIGGERS_TOPIC))
     return [*found, ("archive", "decisions")]

@@ -70,7 +70,8 @@ class OnEvent:
 
 @dataclass(frozen=True, slots=True)
 class OnAbsence:
-    """Fires `for_us` after the customer's newest event that matches `after`, unless one of `without` is as new."""
+    """Fires `for_us` after the arrival of a customer's newest event that matches `after`, unless one that matches
+    `without` is as new or newer."""
 
     after: EventMatch
     without: tuple[EventMatch, ...]

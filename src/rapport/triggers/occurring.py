@@ -24,6 +24,7 @@ class Occurred(NamedTuple):
 
     customer: str
     time_us: int
+    arrival_us: int
     event_id: str
     values: dict[str, Any]
 
@@ -64,13 +65,13 @@ def _sorted(rows: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> pa.RecordBatch
 
 
 def _occurred(rows: pa.RecordBatch, columns: Sequence[str]) -> list[Occurred]:
-    names = ("customer_id", "event_time_us", "event_id")
+    names = ("customer_id", "event_time_us", "arrival_time_us", "event_id")
     fixed = [rows.column(name).to_pylist() for name in names]
     shown = [[_short(value) for value in rows.column(name).to_pylist()] for name in columns]
     values = [dict(zip(columns, some, strict=True)) for some in zip(*shown, strict=True)] if columns else None
     return [
-        Occurred(customer, time_us, event_id, values[i] if values else {})
-        for i, (customer, time_us, event_id) in enumerate(zip(*fixed, strict=True))
+        Occurred(customer, time_us, arrival_us, event_id, values[i] if values else {})
+        for i, (customer, time_us, arrival_us, event_id) in enumerate(zip(*fixed, strict=True))
     ]
 
 

@@ -38,7 +38,8 @@ def merge(state: Watched, event: Occurred) -> bool:
     """Take a cause into account; whether it is the newest. Of several at one time it is that with the greatest id."""
     if (event.time_us, event.event_id) <= (state.armed_us, state.event_id):
         return False
-    state.armed_us, state.event_id, state.values = event.time_us, event.event_id, event.values
+    state.armed_us, state.arrival_us = event.time_us, event.arrival_us
+    state.event_id, state.values = event.event_id, event.values
     return True
 
 
@@ -63,7 +64,8 @@ def absence_is_due(trigger: Trigger, pair: Pair, state: Watched, horizon_us: int
     """After an event of an absence, and when its timer is due: fires, waits on, or is forgotten."""
     assert isinstance(trigger.on, OnAbsence)
     armed = state.armed_us > max(state.ended_us, state.done_us)
-    moment_us = state.armed_us + trigger.on.for_us
+    # From its arrival: what ends the absence of an event that came late may well be late too.
+    moment_us = state.arrival_us + trigger.on.for_us
     if armed and moment_us > horizon_us:
         changes.keep(pair, state, Due(TIMERS, moment_us))
         return
@@ -111,7 +113,7 @@ def ask_is_due(trigger: Trigger, pair: Pair, state: Watched, features: Features,
 def begin_watch(trigger: Trigger, pair: Pair, event: Occurred, changes: Changes) -> None:
     """A customer whom nobody watched does something: from now on their habit is looked at now and then."""
     assert isinstance(trigger.on, OnDrop)
-    check_us = event.time_us + trigger.on.every_us
+    check_us = event.arrival_us + trigger.on.every_us
     changes.keep(pair, Watched(check_us=check_us), Due(CHECKS, check_us))
 
 

@@ -31,6 +31,8 @@ class Watched(msgspec.Struct, omit_defaults=True):
 
     armed_us: int = NEVER
     """Time of the newest event that is a cause."""
+    arrival_us: int = NEVER
+    """When that event arrived."""
     event_id: str = ""
     values: dict[str, Any] = {}
     """Of that event."""

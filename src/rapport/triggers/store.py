@@ -62,6 +62,10 @@ class TriggerStore:
         self._version: int | None = None
         self._number = 0
 
+    @property
+    def begun(self) -> bool:
+        return self._version is not None
+
     def begin(self, published: int) -> None:
         """Look up where the state is: at the start, and after a step of another process.
 

@@ -1,0 +1,1 @@
+"""Webhooks: firings delivered over HTTP, signed, at least once, each always with the same body."""
