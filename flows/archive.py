@@ -32,7 +32,7 @@ from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
 from rapport.triggers.file import topics_in
 
-__all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow"]
+__all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow", "readers_of_checked"]
 
 GROUP = "archive"
 CHECKED_TOPICS = tuple(topic + CHECKED_SUFFIX for topic in TOPICS)
@@ -167,7 +167,7 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
         return store.position(archive_topic(topic), archive_writer(partition))
 
     feed = Feed(bus, topics, start, runtime.stop)
-    groups = {DECISIONS: (GROUP,), **_readers_of_checked(runtime.settings.root)}
+    groups = {DECISIONS: (GROUP,), **readers_of_checked(runtime.settings.root)}
     every_s = runtime.settings.archive_every_s
     patience = Patience(runtime.stop)
     source = BusSource(feed, tick_s=min(0.2, every_s / 2), drain=drain, pause_s=pause_s)
@@ -180,6 +180,15 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     )
 
 
+def readers_of_checked(root: Path) -> dict[str, tuple[str, ...]]:
+    """The groups that read each checked topic; triggers do where they are declared."""
+    watched = topics_in(root)
+    return {
+        topic + CHECKED_SUFFIX: (GROUP, "features", "triggers") if topic in watched else (GROUP, "features")
+        for topic in TOPICS
+    }
+
+
 def flow() -> Dataflow:
     """The archive branch of this installation as a dataflow of its own, ended by SIGTERM."""
     runtime = open_runtime()
@@ -188,15 +197,6 @@ def flow() -> Dataflow:
     archive(made, runtime, pause_s=_PAUSE_S)
     keep_out_of_the_collectors_way()
     return made
-
-
-def _readers_of_checked(root: Path) -> dict[str, tuple[str, ...]]:
-    """The groups that read each checked topic; triggers do where they are declared."""
-    watched = topics_in(root)
-    return {
-        topic + CHECKED_SUFFIX: (GROUP, "features", "triggers") if topic in watched else (GROUP, "features")
-        for topic in TOPICS
-    }
 
 
 def _letters(held: _Held, refused: dict[int, EventError]) -> list[Message]:

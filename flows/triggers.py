@@ -269,27 +269,30 @@ class Watcher:
         return self._runtime.world_us(time.time_ns() // 1_000)
 
 
-def triggers(flow: Dataflow, runtime: Runtime, watch: Watch, *, drain: bool = False) -> None:
+def triggers(
+    flow: Dataflow, runtime: Runtime, watch: Watch, *, store: TriggerStore | None = None, drain: bool = False
+) -> None:
     """Add the triggers branch to a dataflow.
 
     Args:
         flow: the dataflow.
         runtime: the bus, the clock and what else the flows need.
         watch: what is declared.
+        store: what is kept; default: in the installation's online store.
         drain: end when everything has been read.
     """
     bus, patience = runtime.bus, Patience(runtime.stop)
-    store = TriggerStore(connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S))
+    kept = store or TriggerStore(connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S))
 
     def start(topic: str, partition: int) -> Position:
-        if not store.begun:
-            store.begin(bus.position(GROUP, TRIGGERS_TOPIC, 0).hi)
-        return max(store.place(topic, partition), bus.position(GROUP, topic, partition))
+        if not kept.begun:
+            kept.begin(bus.position(GROUP, TRIGGERS_TOPIC, 0).hi)
+        return max(kept.place(topic, partition), bus.position(GROUP, topic, partition))
 
     feed = Feed(bus, [topic + CHECKED_SUFFIX for topic in watch.engine.topics], start, runtime.stop)
     checked = op.input("triggers_checked", flow, BusSource(feed, tick_s=_TICK_S, drain=drain))
     # Polled | Tick
-    op.output("triggers_fire", checked, HandlerSink(lambda: Watcher(feed, patience, runtime, watch, store)))
+    op.output("triggers_fire", checked, HandlerSink(lambda: Watcher(feed, patience, runtime, watch, kept)))
 
 
 def load_watch(settings: Settings) -> Watch:

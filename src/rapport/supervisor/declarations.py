@@ -22,7 +22,8 @@ REFUSED = "refused: "
 
 
 def fingerprint(root: Path) -> str:
-    """SHA-256 of what `feast apply` reads, and the triggers beside it: the repository's files, the event columns and Feast's own version."""
+    """SHA-256 of what `feast apply` reads, and the triggers beside it: the repository's files, the event columns, and
+    Feast's own version."""
     digest = hashlib.sha256(version("feast").encode())
     for path in _inputs(root):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -156,7 +156,7 @@ def rest(trigger: Trigger, pair: Pair, state: Watched, changes: Changes, horizon
     """Keep what is done with until it can make no difference: whatever came by then would have expired."""
     until_us = NEVER
     if state.fired_us != NEVER:
-        until_us = state.fired_us + max(trigger.quiet_us, trigger.expires_us)
+        until_us = state.fired_us + trigger.quiet_us + trigger.expires_us
     if isinstance(trigger.on, OnAbsence):
         newest_us = max(state.armed_us, state.ended_us)
         until_us = max(until_us, newest_us + trigger.on.for_us + trigger.expires_us)
