@@ -93,7 +93,7 @@ def fired(bus: Bus) -> Counter[tuple[str, str]]:
 
 
 class _Mortal:
-    """Passes calls on, and kills the process before or after the n-th."""
+    """Passes calls on, and kills the process after the n-th."""
 
     lives = 0
 
@@ -107,7 +107,6 @@ class _Mortal:
             return found
 
         def call(*args: Any, **more: Any) -> Any:
-            _step()
             answer = found(*args, **more)
             _step()
             return answer
@@ -122,8 +121,7 @@ def _step() -> None:
 
 
 def die_at(lives: int, redis_url: str, root: Path) -> None:
-    """What a forked process runs: the triggers, until the `lives`-th moment before or after a write or a read that
-    others may come between."""
+    """What a forked process runs: the triggers, until the `lives`-th write, or read of what is to be published."""
     from dataclasses import replace
 
     runtime = make_runtime(load_settings({"RAPPORT_REDIS_URL": redis_url}, root=root))

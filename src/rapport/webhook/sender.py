@@ -85,7 +85,8 @@ class Sender:
 
     async def _send(self, delivery: Delivery) -> None:
         if self._client is None:
-            # Not through a proxy of the environment: what it would see is signed, but names customers.
-            self._client = httpx.AsyncClient(timeout=self._webhook.timeout_s, trust_env=False)
+            # A proxy of the environment is for the world outside.
+            outside = self._webhook.url.startswith("https:")
+            self._client = httpx.AsyncClient(timeout=self._webhook.timeout_s, trust_env=outside)
         taken, status = await post(self._client, self._webhook, delivery.id, delivery.content)
         await asyncio.to_thread(self._done, delivery, taken, status)
