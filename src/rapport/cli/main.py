@@ -19,6 +19,7 @@ from rapport.cli import (
     processes,
     rebuilding,
     simulation,
+    triggers,
     views,
 )
 from rapport.errors import RapportError
@@ -70,6 +71,7 @@ for _command in (
     rebuilding.rebuild,
     simulation.simulate,
     letters.deadletters,
+    triggers.triggers,
     customers.features,
     customers.decide,
     models.train,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
 import httpx
+import msgspec
 
+from rapport.clock import from_us
+from rapport.triggers.firing import Firing
 from rapport.webhook.address import Webhook
 from rapport.webhook.deliveries import Delivery
 from rapport.webhook.signing import headers_of
 
-__all__ = ["Sender", "backoff_s", "post"]
+__all__ = ["Sender", "backoff_s", "post_sample"]
 
 _FIRST_S = 1.0
 _LONGEST_S = 300.0
@@ -29,18 +33,21 @@ def backoff_s(tries: int, draw: Callable[[], float] = random.random) -> float:
     return longest * (0.5 + 0.5 * draw())
 
 
-async def post(client: httpx.AsyncClient, webhook: Webhook, delivery_id: str, body: bytes) -> tuple[bool, str]:
-    """Post a body once; whether the receiver took it (any 2xx), and the status or error in words. Redirects are not
-    followed, and what the receiver answers is not read."""
-    headers = headers_of(webhook.secret, delivery_id, body, int(time.time()))
-    try:
-        async with asyncio.timeout(webhook.timeout_s):
-            async with client.stream("POST", webhook.url, content=body, headers=headers) as answer:
-                return answer.is_success, f"HTTP {answer.status_code}"
-    except TimeoutError:
-        return False, f"no answer within {webhook.timeout_s:g} s"
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return False, f"{type(error).__name__}: {error}"[:_STATUS]
+async def post_sample(webhook: Webhook) -> tuple[bool, str, str]:
+    """Post a firing that nothing has fired, of the trigger `test`; whether it was taken, the status, and its id."""
+    now = from_us(time.time_ns() // 1_000)
+    sample = Firing(
+        id=secrets.token_hex(16),
+        trigger="test",
+        customer_id="nobody",
+        moment=now,
+        fired_at=now,
+        reason="a sample, sent by hand",
+        values={},
+    )
+    async with _client(webhook) as client:
+        taken, status = await _post(client, webhook, sample.id, msgspec.json.encode(sample))
+    return taken, status, sample.id
 
 
 class Sender:
@@ -85,8 +92,25 @@ class Sender:
 
     async def _send(self, delivery: Delivery) -> None:
         if self._client is None:
-            # A proxy of the environment is for the world outside.
-            outside = self._webhook.url.startswith("https:")
-            self._client = httpx.AsyncClient(timeout=self._webhook.timeout_s, trust_env=outside)
-        taken, status = await post(self._client, self._webhook, delivery.id, delivery.content)
+            self._client = _client(self._webhook)
+        taken, status = await _post(self._client, self._webhook, delivery.id, delivery.content)
         await asyncio.to_thread(self._done, delivery, taken, status)
+
+
+def _client(webhook: Webhook) -> httpx.AsyncClient:
+    # A proxy of the environment is for the world outside.
+    return httpx.AsyncClient(timeout=webhook.timeout_s, trust_env=webhook.url.startswith("https:"))
+
+
+async def _post(client: httpx.AsyncClient, webhook: Webhook, delivery_id: str, body: bytes) -> tuple[bool, str]:
+    """Post a body once; whether the receiver took it (any 2xx), and the status or error in words. Redirects are not
+    followed, and what the receiver answers is not read."""
+    headers = headers_of(webhook.secret, delivery_id, body, int(time.time()))
+    try:
+        async with asyncio.timeout(webhook.timeout_s):
+            async with client.stream("POST", webhook.url, content=body, headers=headers) as answer:
+                return answer.is_success, f"HTTP {answer.status_code}"
+    except TimeoutError:
+        return False, f"no answer within {webhook.timeout_s:g} s"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return False, f"{type(error).__name__}: {error}"[:_STATUS]
