@@ -2,6 +2,8 @@
 # make test               the checks below and all tests; PYTHON=3.12 chooses another Python
 # make chaos [KILLS=200] [EVENTS=2000000] [SEED=n] [MINUTES=n]
 #                         the flow and Redis killed and frozen while events come twice: nothing lost, nothing doubled
+# make fuzz [EVENTS=1000000] [SEED=n]
+#                         hostile events through the decoders of all formats: an event or its refusal comes out
 # make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make test-engines       the views on Spark and on Flink, each in an environment of its own
@@ -13,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow test-engines engines chaos nightly bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines chaos fuzz nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -61,10 +63,14 @@ test-slow: sync
 chaos: sync
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
+# EVENTS has chaos's default unless it is given.
+fuzz: sync
+	@$(BIN)/python -m tests.fuzz --events $(if $(filter file,$(origin EVENTS)),1000000,$(EVENTS)) $(if $(SEED),--seed $(SEED))
+
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
 	$(BIN)/pytest -m slow
-	$(MAKE) test-engines chaos
+	$(MAKE) test-engines chaos fuzz
 
 engines:
 	@for name in spark flink quix; do deploy/install-engine.sh "$$name"; done

@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 
 
 class Ingester:
-    """Checks what was read and commits what came of it; waits out a Redis that does not answer, and goes back to the
-    stored position when another worker has moved it."""
+    """Checks what was read and commits what came of it; waits out a Redis or a Schema Registry that does not
+    answer, and goes back to the stored position when another worker has moved it."""
 
     def __init__(self, feed: Feed, patience: Patience, runtime: Runtime, trimmer: Trimmer) -> None:
         self._feed = feed
@@ -53,7 +53,9 @@ class Ingester:
         batch, runtime = polled.batch, self._runtime
         partitions = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX)
         try:
-            checked = self._patience.call(lambda: check(batch, partitions, runtime.world_us, runtime.claim))
+            checked = self._patience.call(
+                lambda: check(batch, partitions, runtime.world_us, runtime.claim, runtime.formats)
+            )
             commit_surely(
                 self._feed.bus,
                 self._patience,

@@ -21,6 +21,7 @@ from rapport.bus import Bus, open_bus
 from rapport.bus.seen import SeenEvents
 from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
+from rapport.events.formats import Formats, open_formats
 from rapport.redis_clock import RedisClock
 from rapport.settings import Settings, disable_telemetry, load_settings
 
@@ -40,6 +41,7 @@ class Runtime:
         claim: looks into the memory of event ids.
         forget: lets go of what the process remembers of a partition of a topic, to be read again from Redis.
         archive: the event archive.
+        formats: decodes events of registered schemas; None: there is no Schema Registry.
         share: the partitions that this process reads, of those that workers share out.
         stop: set when the flows shall end.
     """
@@ -50,6 +52,7 @@ class Runtime:
     claim: Claim
     forget: Callable[[str, int], None]
     archive: Archive
+    formats: Formats | None = None
     share: Share = WHOLE
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -70,6 +73,7 @@ def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
         claim=seen.claim,
         forget=seen.forget,
         archive=Archive(settings.data_dir / "archive"),
+        formats=open_formats(settings),
         share=share,
     )
 

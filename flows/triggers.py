@@ -19,12 +19,12 @@ import pyarrow as pa
 from bytewax.dataflow import Dataflow
 
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
+from flows.delivery import GROUP as WEBHOOK
+from flows.delivery import deliver
 from flows.feed import Feed, Polled
 from flows.horizon import Horizon
 from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import trim_older
-from flows.webhook import GROUP as WEBHOOK
-from flows.webhook import webhook
 from rapport.bus.protocol import Bus, Position
 from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import BusError, BusFull, DeclarationError, PositionMoved, RowCorrupt, StoreUnavailable
@@ -322,7 +322,7 @@ def flow() -> Dataflow:
     runtime = open_runtime()
     made = Dataflow("triggers")
     triggers(made, runtime, load_watch(runtime.settings))
-    webhook(made, runtime)
+    deliver(made, runtime)
     keep_out_of_the_collectors_way()
     return made
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from rapport.webhook.signing import ID_HEADER, is_signed
+from rapport.delivery.signing import ID_HEADER, is_signed
 
 SECRET = b"a secret of the test, long enough"
 

@@ -70,7 +70,7 @@ def _check(settings: Settings, as_json: bool) -> None:
 
         check_features(declared, plans_by_topic(open_store(settings)))
     if settings.webhook_url:
-        from rapport.webhook.address import webhook_of
+        from rapport.delivery.address import webhook_of
 
         webhook_of(settings)
     if as_json:
@@ -115,8 +115,8 @@ def _list(settings: Settings, name: str, limit: int, as_json: bool) -> None:
 
 def _deliveries(settings: Settings, limit: int, as_json: bool) -> None:
     from rapport.clock import from_us
+    from rapport.delivery.deliveries import Deliveries
     from rapport.online.connect import WRITE_TIMEOUT_S, connect
-    from rapport.webhook.deliveries import Deliveries
 
     with connect(settings, timeout_s=WRITE_TIMEOUT_S) as client:
         kept = Deliveries(client)
@@ -143,8 +143,8 @@ def _deliveries(settings: Settings, limit: int, as_json: bool) -> None:
 def _retry(settings: Settings, as_json: bool) -> None:
     import time
 
+    from rapport.delivery.deliveries import Deliveries
     from rapport.online.connect import WRITE_TIMEOUT_S, connect
-    from rapport.webhook.deliveries import Deliveries
 
     with connect(settings, timeout_s=WRITE_TIMEOUT_S) as client:
         count = Deliveries(client).retry_failed(time.time_ns() // 1_000_000)
@@ -154,8 +154,8 @@ def _retry(settings: Settings, as_json: bool) -> None:
 def _test(settings: Settings, as_json: bool) -> None:
     import asyncio
 
-    from rapport.webhook.address import webhook_of
-    from rapport.webhook.sender import post_sample
+    from rapport.delivery.address import webhook_of
+    from rapport.delivery.sender import post_sample
 
     webhook = webhook_of(settings)
     if webhook is None:

@@ -6,7 +6,6 @@ time, `mvn`; where either is missing it says so.
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rapport.errors import ServiceError
+from rapport.testing.java import program
 
 __all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars"]
 
@@ -125,7 +125,7 @@ class KafkaServer:
         return self._folder / "kafka.log"
 
     def _argv(self, main: str, *arguments: str) -> list[str]:
-        return [_program("java"), "-Xmx512m", "-cp", f"{self._jars}/*", main, *arguments]
+        return [program("java"), "-Xmx512m", "-cp", f"{self._jars}/*", main, *arguments]
 
     def _run(self, main: str, *arguments: str) -> None:
         ended = subprocess.run(self._argv(main, *arguments), capture_output=True, text=True, timeout=_START_TIMEOUT_S)
@@ -166,7 +166,7 @@ def install_jars(folder: Path, artifacts: tuple[str, ...] = _JARS) -> Path:
         f"<artifactId>jars</artifactId><version>1</version><dependencies>{dependencies}</dependencies></project>"
     )
     copy = ["-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-    ended = subprocess.run([_program("mvn"), *copy], capture_output=True, text=True, timeout=600)
+    ended = subprocess.run([program("mvn"), *copy], capture_output=True, text=True, timeout=600)
     if ended.returncode != 0:
         raise ServiceError(f"Maven could not fetch {', '.join(artifacts)}: {(ended.stdout + ended.stderr)[-500:]}")
     done.write_text("\n".join(artifacts))
@@ -176,16 +176,6 @@ def install_jars(folder: Path, artifacts: tuple[str, ...] = _JARS) -> Path:
 def _dependency(group: str, name: str, version: str) -> str:
     inside = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
     return f"<dependency>{inside}</dependency>"
-
-
-def _program(name: str) -> str:
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which(name, path=f"{home}/bin") if home else None
-    found = found or shutil.which(name)
-    if found is None:
-        package = {"java": "openjdk-17-jre-headless", "mvn": "maven"}[name]
-        raise ServiceError(f"there is no `{name}` here: install it (Debian: `apt-get install {package}`)")
-    return found
 
 
 def _free_ports() -> tuple[int, int]:
