@@ -1,6 +1,6 @@
-"""The delivery branch: firings off the topic `triggers`, each sent until the receiver has it or there is no more try.
+"""The delivery branch: firings off the topic `triggers`, each sent to the webhook until it is taken or failed for good.
 
-Where it stands is kept with the deliveries, in one step with those that each batch brings (rapport.delivery.deliveries).
+Where it stands is kept with the deliveries, in one step with those that a batch brings (rapport.delivery.deliveries).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rapport.triggers.firing import Firing
 
 __all__ = ["GROUP", "Deliverer", "deliver"]
 
-GROUP = "webhook"
+GROUP = "delivery"
 """The group of consumers whose positions say which firings are delivered, or kept to be."""
 
 _KEPT = 10_000

@@ -19,7 +19,7 @@ import pyarrow as pa
 from bytewax.dataflow import Dataflow
 
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
-from flows.delivery import GROUP as WEBHOOK
+from flows.delivery import GROUP as DELIVERY
 from flows.delivery import deliver
 from flows.feed import Feed, Polled
 from flows.horizon import Horizon
@@ -261,9 +261,9 @@ class Watcher:
     def _trim(self) -> None:
         """Free firings that are old."""
         settings = self._runtime.settings
-        before_us = time.time_ns() // 1_000 - settings.triggers_keep_s * 1_000_000
+        before_us = time.time_ns() // 1_000 - settings.triggers_days * 86_400_000_000
         for partition in range(self._bus.partitions(TRIGGERS_TOPIC)):
-            trim_older(self._bus, TRIGGERS_TOPIC, partition, before_us, [WEBHOOK] if settings.webhook_url else [])
+            trim_older(self._bus, TRIGGERS_TOPIC, partition, before_us, [DELIVERY] if settings.delivery_url else [])
 
     def _now_us(self) -> int:
         return self._runtime.world_us(time.time_ns() // 1_000)

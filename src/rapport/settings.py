@@ -72,16 +72,16 @@ class Settings:
     """Days that dead letters are kept, from the arrival of what was refused; 0: until they are dropped."""
     archive_every_s: float = 5.0
     """Longest time that a checked event waits before it is appended to the archive, seconds."""
-    webhook_url: str = ""
+    delivery_url: str = ""
     """Where firings of triggers are posted to (`https://…`; `http://` on this machine only). Empty: nowhere."""
-    webhook_secret_file: str = ""
-    """File with the secret that deliveries to the webhook are signed with; at least 16 bytes."""
-    webhook_timeout_s: float = 5.0
-    """How long the webhook's receiver may take to answer, seconds."""
-    webhook_tries: int = 12
-    """Tries after which a delivery to the webhook has failed. 12 take about a quarter of an hour."""
-    triggers_keep_s: int = 2_592_000
-    """How long firings stay on the topic `triggers` after the webhook has read them, seconds."""
+    delivery_secret_file: str = ""
+    """File with the secret that deliveries are signed with; at least 16 bytes."""
+    delivery_timeout_s: float = 5.0
+    """How long that receiver may take to answer, seconds."""
+    delivery_tries: int = 12
+    """Tries after which a delivery has failed. 12 take about a quarter of an hour."""
+    triggers_days: int = 30
+    """Days that firings stay on the topic `triggers`."""
     mlflow_uri: str = ""
     """MLflow tracking and registry URI. Empty: SQLite in data_dir."""
     drift_share: float = 0.3
@@ -106,9 +106,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "intake_max_lag": (100, 1_000_000_000),
     "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
-    "webhook_timeout_s": (0.1, 60),
-    "webhook_tries": (1, 100),
-    "triggers_keep_s": (60, 31_536_000),
+    "delivery_timeout_s": (0.1, 60),
+    "delivery_tries": (1, 100),
+    "triggers_days": (1, 3_650),
     "drift_share": (0, 1),
     "drift_min_rows": (10, 100_000_000),
     "drift_cooldown_s": (0, 31_536_000),

@@ -86,7 +86,7 @@ def test_each_firing_is_delivered_whatever_the_receiver_does(
 ) -> None:
     got, url = receiver
     caplog.set_level(logging.DEBUG)
-    runtime = make_runtime_(webhook_url=url, webhook_secret_file=secret_file, webhook_timeout_s=0.3)
+    runtime = make_runtime_(delivery_url=url, delivery_secret_file=secret_file, delivery_timeout_s=0.3)
     got.answers = [500, "hang", 302, 404, 503, 500]
     runtime.bus.publish([to_message(firing) for firing in some_firings(20)])
     run_webhook(runtime, lambda: deliveries(runtime).counts()["delivered"] == 20)
@@ -115,7 +115,7 @@ def test_a_dead_delivery_is_seen_and_can_be_sent_again(
 ) -> None:
     got, url = receiver
     got.down = True
-    runtime = make_runtime_(webhook_url=url, webhook_secret_file=secret_file, webhook_tries=2)
+    runtime = make_runtime_(delivery_url=url, delivery_secret_file=secret_file, delivery_tries=2)
     runtime.bus.publish([to_message(firing) for firing in some_firings(3)])
     run_webhook(runtime, lambda: deliveries(runtime).counts()["dead"] == 3)
     kept = deliveries(runtime)
@@ -130,7 +130,7 @@ def test_a_dead_delivery_is_seen_and_can_be_sent_again(
 
 
 def test_a_receiver_that_is_not_there_is_waited_for(make_runtime_: MakeRuntime, secret_file: str) -> None:
-    runtime = make_runtime_(webhook_url="http://127.0.0.1:9/hook", webhook_secret_file=secret_file)
+    runtime = make_runtime_(delivery_url="http://127.0.0.1:9/hook", delivery_secret_file=secret_file)
     runtime.bus.publish([to_message(firing) for firing in some_firings(2)])
     run_webhook(runtime, lambda: deliveries(runtime).counts()["tries"] >= 2)
     assert deliveries(runtime).counts()["waiting"] == 2
@@ -142,7 +142,9 @@ def deliver_until_killed(redis_url: str, root: Path, url: str, secret_file: str)
     import flows.delivery as module
 
     settings = load_settings({"RAPPORT_REDIS_URL": redis_url}, root=root)
-    runtime = make_runtime(replace(settings, webhook_url=url, webhook_secret_file=secret_file, webhook_timeout_s=0.5))
+    runtime = make_runtime(
+        replace(settings, delivery_url=url, delivery_secret_file=secret_file, delivery_timeout_s=0.5)
+    )
     module._LEASE_S = 0.1
     flow = Dataflow("webhook")
     deliver(flow, runtime)
@@ -180,18 +182,18 @@ def test_killed_again_and_again_every_firing_arrives(
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"webhook_url": "ftp://x/"}, "https://host/path"),
-        ({"webhook_url": "http://shop.example/hook"}, "https only"),
-        ({"webhook_url": "https://me:pw@shop.example/"}, "leave it out"),
-        ({"webhook_url": "https://shop.example/"}, "RAPPORT_WEBHOOK_SECRET_FILE"),
-        ({"webhook_url": "https://shop.example/", "webhook_secret_file": "none"}, "cannot be read"),
-        ({"webhook_url": "https://shop.example/", "webhook_secret_file": "short"}, "at least 16"),
+        ({"delivery_url": "ftp://x/"}, "https://host/path"),
+        ({"delivery_url": "http://shop.example/hook"}, "https only"),
+        ({"delivery_url": "https://me:pw@shop.example/"}, "leave it out"),
+        ({"delivery_url": "https://shop.example/"}, "RAPPORT_DELIVERY_SECRET_FILE"),
+        ({"delivery_url": "https://shop.example/", "delivery_secret_file": "none"}, "cannot be read"),
+        ({"delivery_url": "https://shop.example/", "delivery_secret_file": "short"}, "at least 16"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(given: dict[str, Any], words: str, tmp_path: Path) -> None:
     (tmp_path / "short").write_text("abc\n")
-    name = given.pop("webhook_secret_file", "")
-    settings = Settings(tmp_path, tmp_path, **given, webhook_secret_file=str(tmp_path / name) if name else "")
+    name = given.pop("delivery_secret_file", "")
+    settings = Settings(tmp_path, tmp_path, **given, delivery_secret_file=str(tmp_path / name) if name else "")
     with pytest.raises(SettingsError, match=words):
         webhook_of(settings)
 

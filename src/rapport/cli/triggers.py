@@ -69,12 +69,12 @@ def _check(settings: Settings, as_json: bool) -> None:
         from rapport.triggers.features import check_features
 
         check_features(declared, plans_by_topic(open_store(settings)))
-    if settings.webhook_url:
+    if settings.delivery_url:
         from rapport.delivery.address import webhook_of
 
         webhook_of(settings)
     if as_json:
-        emit({"triggers": [trigger.name for trigger in declared], "webhook": bool(settings.webhook_url)})
+        emit({"triggers": [trigger.name for trigger in declared], "webhook": bool(settings.delivery_url)})
     else:
         say(f"{len(declared)} triggers can be watched: {', '.join(trigger.name for trigger in declared)}")
 
@@ -127,14 +127,14 @@ def _deliveries(settings: Settings, limit: int, as_json: bool) -> None:
         names = ("at", "id", "trigger", "try", "status")
         emit(
             {
-                "url": settings.webhook_url,
+                "url": settings.delivery_url,
                 "counts": counts,
                 "failed": [dict(zip(("id", "trigger", "tries", "status"), row, strict=True)) for row in dead],
                 "tries": [dict(zip(names, row, strict=True)) for row in rows],
             }
         )
         return
-    table(tuple(counts), [tuple(counts.values())], title=settings.webhook_url or "no RAPPORT_WEBHOOK_URL is set")
+    table(tuple(counts), [tuple(counts.values())], title=settings.delivery_url or "no RAPPORT_DELIVERY_URL is set")
     if dead:
         table(("failed", "trigger", "tries", "last status"), dead)
     table(("tried at", "id", "trigger", "try", "status"), rows)
@@ -159,7 +159,7 @@ def _test(settings: Settings, as_json: bool) -> None:
 
     webhook = webhook_of(settings)
     if webhook is None:
-        raise SettingsError("there is no webhook: set RAPPORT_WEBHOOK_URL and RAPPORT_WEBHOOK_SECRET_FILE")
+        raise SettingsError("there is no webhook: set RAPPORT_DELIVERY_URL and RAPPORT_DELIVERY_SECRET_FILE")
     taken, status, sample_id = asyncio.run(post_sample(webhook))
     if as_json:
         emit({"url": webhook.url, "id": sample_id, "taken": taken, "status": status})

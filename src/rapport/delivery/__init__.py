@@ -1,1 +1,1 @@
-"""Webhooks: firings delivered over HTTP, signed, at least once, each always with the same body."""
+"""Firings delivered to a webhook: signed, at least once, each always with the same body."""

@@ -41,19 +41,19 @@ def webhook_of(settings: Settings) -> Webhook | None:
     Raises:
         SettingsError: the URL or the secret cannot be used.
     """
-    if not settings.webhook_url:
+    if not settings.delivery_url:
         return None
-    parts = urlsplit(settings.webhook_url)
+    parts = urlsplit(settings.delivery_url)
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise SettingsError(f"RAPPORT_WEBHOOK_URL={settings.webhook_url} is no address; write https://host/path")
+        raise SettingsError(f"RAPPORT_DELIVERY_URL={settings.delivery_url} is no address; write https://host/path")
     if parts.scheme == "http" and parts.hostname not in _HERE:
         raise SettingsError(
-            f"RAPPORT_WEBHOOK_URL={settings.webhook_url}: firings name customers, so they leave this machine through "
+            f"RAPPORT_DELIVERY_URL={settings.delivery_url}: firings name customers, so they leave this machine through "
             "https only; http is for 127.0.0.1"
         )
     if parts.username or parts.password:
-        raise SettingsError("RAPPORT_WEBHOOK_URL holds a password; the signature says who sends, leave it out")
-    if not settings.webhook_secret_file:
-        raise SettingsError("RAPPORT_WEBHOOK_URL is set, but not RAPPORT_WEBHOOK_SECRET_FILE: name the secret's file")
-    secret = read_secret(Path(settings.webhook_secret_file))
-    return Webhook(settings.webhook_url, secret, settings.webhook_timeout_s, settings.webhook_tries)
+        raise SettingsError("RAPPORT_DELIVERY_URL holds a password; the signature says who sends, leave it out")
+    if not settings.delivery_secret_file:
+        raise SettingsError("RAPPORT_DELIVERY_URL is set, but not RAPPORT_DELIVERY_SECRET_FILE: name the secret's file")
+    secret = read_secret(Path(settings.delivery_secret_file))
+    return Webhook(settings.delivery_url, secret, settings.delivery_timeout_s, settings.delivery_tries)

@@ -1,6 +1,6 @@
 """Deliveries in Redis: what waits to be sent, what failed, and what became of the last ones.
 
-| key, behind `{rapport:webhook}:` | what |
+| key, behind `{rapport:delivery}:` | what |
 |---|---|
 | `places` | hash: partition of the topic `triggers` to the position up to which its firings are in here |
 | `waiting` | hash: firing's id to the delivery, in JSON |
@@ -28,7 +28,7 @@ from rapport.triggers.script import Command, Steps
 
 __all__ = ["Deliveries", "Delivery", "Try"]
 
-_PREFIX = "{rapport:webhook}:"
+_PREFIX = "{rapport:delivery}:"
 _HEAD, _PLACES, _WAITING, _DUE, _FAILED, _LOG, _COUNTS = (
     _PREFIX + name for name in ("head", "places", "waiting", "due", "failed", "log", "counts")
 )

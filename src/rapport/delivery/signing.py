@@ -29,10 +29,10 @@ def read_secret(path: Path) -> bytes:
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise SettingsError(f"RAPPORT_WEBHOOK_SECRET_FILE={path} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"RAPPORT_DELIVERY_SECRET_FILE={path} cannot be read: {error.strerror}") from None
     if len(secret) < _SHORTEST:
         raise SettingsError(
-            f"RAPPORT_WEBHOOK_SECRET_FILE={path} holds {len(secret)} bytes; a secret has at least {_SHORTEST}: "
+            f"RAPPORT_DELIVERY_SECRET_FILE={path} holds {len(secret)} bytes; a secret has at least {_SHORTEST}: "
             "`openssl rand -hex 32` makes a good one"
         )
     return secret

@@ -33,6 +33,6 @@ def consumers(settings: Settings) -> list[tuple[str, str]]:
     found = [("ingest", topic) for topic in TOPICS]
     found += [(group, f"{topic}.checked") for group in ("features", "archive") for topic in TOPICS]
     found += [("triggers", f"{topic}.checked") for topic in topics_in(settings.root)]
-    if settings.webhook_url:
-        found.append(("webhook", TRIGGERS_TOPIC))
+    if settings.delivery_url:
+        found.append(("delivery", TRIGGERS_TOPIC))
     return [*found, ("archive", "decisions")]
