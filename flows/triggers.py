@@ -320,6 +320,8 @@ def load_watch(settings: Settings) -> Watch:
 def flow() -> Dataflow:
     """The triggers of this installation, and their webhook, as a dataflow of their own, ended by SIGTERM."""
     runtime = open_runtime()
+    # It would log each delivery, with its address.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     made = Dataflow("triggers")
     triggers(made, runtime, load_watch(runtime.settings))
     deliver(made, runtime)

@@ -118,14 +118,15 @@ class Deliveries:
         return [_deliveries.decode(data) for data in found]
 
     def delivered(self, delivery: Delivery, status: str, now_ms: int) -> None:
-        """The receiver has it."""
+        """The receiver has it. As the others: nothing is done when somebody else has settled it meanwhile."""
         self._steps.make(
             [
                 ("HDEL", _WAITING, delivery.id),
                 ("ZREM", _DUE, delivery.id),
                 ("HINCRBY", _COUNTS, "delivered", 1),
                 *_tried(delivery, status, now_ms),
-            ]
+            ],
+            while_in=(_WAITING, delivery.id),
         )
 
     def put_off(self, delivery: Delivery, status: str, now_ms: int, next_ms: int) -> None:
@@ -136,7 +137,8 @@ class Deliveries:
                 ("HSET", _WAITING, delivery.id, msgspec.json.encode(tried)),
                 ("ZADD", _DUE, next_ms, delivery.id),
                 *_tried(delivery, status, now_ms),
-            ]
+            ],
+            while_in=(_WAITING, delivery.id),
         )
 
     def failed(self, delivery: Delivery, status: str, now_ms: int) -> None:
@@ -149,7 +151,8 @@ class Deliveries:
                 ("HSET", _FAILED, delivery.id, msgspec.json.encode(tried)),
                 ("HINCRBY", _COUNTS, "failed", 1),
                 *_tried(delivery, status, now_ms),
-            ]
+            ],
+            while_in=(_WAITING, delivery.id),
         )
 
     def retry_failed(self, now_ms: int) -> int:

@@ -113,7 +113,7 @@ class TriggerStore:
             commands.append(("HSET", _HEAD, "number", number))
         if place is not None:
             commands.append(("HSET", _PLACES, f"{place[0]}:{place[1]}", to_id(place[2])))
-        if not self._steps.make(commands, self._version):
+        if not self._steps.make(commands, version=self._version):
             return False
         self._version, self._number = self._version + 1, number
         return True
@@ -149,12 +149,6 @@ class TriggerStore:
         with reachable(_DOING):
             kept = self._redis.hlen(_STATES)
             return {"states": kept, **{queue: self._redis.zcard(_PREFIX + queue) for queue in ("timers", "checks")}}
-
-    def forget(self, customer: str, triggers: Sequence[str]) -> bool:
-        """Forget a customer, in all of some triggers; whether there was anything."""
-        members = [_member(Pair(trigger, customer)) for trigger in triggers]
-        with reachable(_DOING):
-            return bool(members and self._redis.hdel(_STATES, *members))
 
 
 def _state(pair: Pair, state: Watched | None) -> Command:
