@@ -49,6 +49,9 @@ def receiving() -> Iterator[tuple[Receiver, str]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):
+                self.close_connection = True  # its sender was killed in the middle
+                return
             answer = receiver.got(dict(self.headers), body)
             if answer == "hang":
                 time.sleep(receiver.hang_s)
