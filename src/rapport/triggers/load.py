@@ -288,6 +288,8 @@ def _check_columns(trigger: Trigger, where: str) -> None:
     if isinstance(trigger.on, OnDrop) and trigger.columns:
         raise DeclarationError(f"{where}, columns: a drop has no event whose columns could be given")
     for column in trigger.columns:
+        if column == "customer_id":
+            raise DeclarationError(f"{where}, columns: a firing has the customer_id anyway, its reason never")
         _check_column(trigger.cause.topic, column, f"{where}, columns")
 
 
