@@ -140,7 +140,7 @@ class Watcher:
             if self._store.place(batch.topic, batch.partition) > polled.after:
                 return False
             changes = self._engine.batch(topic, rows, ask, self._now_us(), self._store.load)
-            return self._store.step(changes, (batch.topic, batch.partition, batch.positions[-1]))
+            return self._step(changes, (batch.topic, batch.partition, batch.positions[-1]))
 
         if self._patience.call(self._store.waiting) >= _OUTBOX:
             self._feed.rewind(batch.topic, batch.partition, wait_s=_WAIT_S)
@@ -204,14 +204,21 @@ class Watcher:
         return {pair: dict(features) for pair, features in zip(wanted, found, strict=True)}
 
     def _write(self, changes: Changes) -> bool:
-        if self._store.step(changes):
+        if self._step(changes):
             return True
         self._start_anew()
         return False
 
+    def _step(self, changes: Changes, place: tuple[str, int, Position] | None = None) -> bool:
+        made = self._store.step(changes, place)
+        if made:
+            self._engine.written(changes)
+        return made
+
     def _start_anew(self) -> None:
         """Somebody has made a step that this process did not know of: go on from what is stored."""
         _log.info("reading again from where the state of the triggers is")
+        self._engine.forget()
         self._patience.call(lambda: self._store.begin(self._bus.position(GROUP, TRIGGERS_TOPIC, 0).hi))
         for place in self._feed.places:
             self._feed.rewind(*place)

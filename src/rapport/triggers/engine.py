@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from rapport.triggers.declared import EventMatch, OnAbsence, OnDrop, OnEvent, OnFeatures, Trigger, topics_of
-from rapport.triggers.occurring import Occurred, all_of, matches, newest_of
+from rapport.triggers.occurring import Occurred, all_of, matches, newest_of, unknown_in
 from rapport.triggers.rules import (
     Features,
     Spans,
@@ -45,12 +45,20 @@ class _Seen(NamedTuple):
 class Engine:
     """Some triggers.
 
+    It remembers whom a habit is watched of already, so that their further events cost no look-up. That holds as long
+    as nobody else writes: tell it what was written (`written`), and when that is uncertain (`forget`).
+
     Args:
         triggers: what is declared.
+        remembered: customers that are remembered of each trigger.
     """
 
-    def __init__(self, triggers: Sequence[Trigger]) -> None:
+    def __init__(self, triggers: Sequence[Trigger], *, remembered: int = 200_000) -> None:
         self.triggers = {trigger.name: trigger for trigger in triggers}
+        self._remembered = remembered
+        self._watched: dict[str, set[str]] = {
+            trigger.name: set() for trigger in triggers if isinstance(trigger.on, OnDrop)
+        }
         self.topics = topics_of(tuple(triggers))
 
     def batch(self, topic: str, rows: pa.RecordBatch, ask: Due, now_us: int, load: Load) -> Changes:
@@ -112,6 +120,23 @@ class Engine:
                 changes.keep(pair, None, None)
         return changes
 
+    def written(self, changes: Changes) -> None:
+        """Changes of this engine are in the store."""
+        for pair, state in changes.states.items():
+            if (watched := self._watched.get(pair.trigger)) is None:
+                continue
+            if state is None:
+                watched.discard(pair.customer)
+            else:
+                watched.add(pair.customer)
+            if len(watched) > self._remembered:
+                watched.clear()
+
+    def forget(self) -> None:
+        """Look everything up anew: another may have written."""
+        for watched in self._watched.values():
+            watched.clear()
+
     def _seen(self, topic: str, rows: pa.RecordBatch, now_us: int, changes: Changes) -> Iterator[_Seen]:
         times = rows.column("event_time_us").to_numpy()
         for trigger in self.triggers.values():
@@ -129,6 +154,8 @@ class Engine:
         if old and not ends:
             changes.counts[f"{trigger.name}:old"] += old
         mask &= young
+        if isinstance(trigger.on, OnDrop):
+            mask &= unknown_in(rows, mask, self._watched[trigger.name])
         if mask.any():
             pick = all_of if isinstance(trigger.on, OnEvent) else newest_of
             for event in pick(rows, mask, () if ends else trigger.columns):
@@ -151,3 +178,5 @@ class Engine:
             case OnDrop():
                 if state.check_us == NEVER:
                     begin_watch(trigger, pair, event, changes)
+                else:
+                    self._watched[trigger.name].add(event.customer)

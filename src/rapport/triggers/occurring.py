@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from rapport.triggers.declared import Condition, EventMatch, Limits
 
-__all__ = ["Occurred", "all_of", "matches", "newest_of"]
+__all__ = ["Occurred", "all_of", "matches", "newest_of", "unknown_in"]
 
 _TEXT = 256
 """Characters of a text that are kept as a value."""
@@ -50,6 +50,16 @@ def newest_of(rows: pa.RecordBatch, mask: npt.NDArray[np.bool_], columns: Sequen
     codes = some.column("customer_id").dictionary_encode().indices.to_numpy()
     last = np.append(codes[1:] != codes[:-1], True)
     return _occurred(some.filter(pa.array(last)), columns)
+
+
+def unknown_in(rows: pa.RecordBatch, mask: npt.NDArray[np.bool_], known: Collection[str]) -> npt.NDArray[np.bool_]:
+    """bool[n]: the rows of customers who have a row in the mask and are not known."""
+    customers = rows.column("customer_id")
+    some = customers if mask.all() else customers.filter(pa.array(mask))
+    unknown = [customer for customer in some.unique().to_pylist() if customer not in known]
+    if not unknown:
+        return np.zeros(len(rows), np.bool_)
+    return np.asarray(pc.is_in(customers, value_set=pa.array(unknown, pa.string())))
 
 
 def _holds(array: pa.Array, condition: Condition) -> npt.NDArray[np.bool_]:
