@@ -69,7 +69,7 @@ def test_it_fires_when_the_habit_breaks_and_again_after_it_was_whole(world: Worl
     assert world.check(NOW + 5 * HOUR, 0, 900) == [], "it is not time yet"
     assert world.check(NOW + 6 * HOUR, 30, 900) == []
     (reason,) = world.check(NOW + 12 * HOUR, 2, 902)
-    assert reason == "2 of 31.03: 3.02e-06"
+    assert reason == "2 of 31.03: 3.01e-06"
     assert world.check(NOW + 18 * HOUR, 0, 900) == [], "it is broken still"
     assert world.check(NOW + DAY, 30, 900) == []
     assert world.check(NOW + 2 * DAY, 0, 900) == [], "whole in between, but too soon"
