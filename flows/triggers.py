@@ -3,8 +3,8 @@
 python -m bytewax.run flows.triggers:flow
 
 Where it stands is kept with its timers, in one step with what came of each batch (rapport.triggers.store). Firings lie
-in an outbox there until the bus has them: the group's position on their topic is the number of the last one, so that
-each is published once, whenever this process is killed.
+in an outbox there until the bus has them: a position on their topic is the number of the last one, so that each is
+published once, whenever this process is killed.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ __all__ = ["GROUP", "Watch", "Watcher", "flow", "load_watch", "triggers"]
 
 GROUP = "triggers"
 """The group of consumers whose positions say which checked events triggers have looked at."""
+FIRED = "triggers.fired"
+"""The group whose position on the topic of firings is the number of the last one. It has no readers: on a bus whose
+groups have members, only those may move their group's positions."""
 FEATURES = "features"
 """The group whose positions say which events are in the features."""
 
@@ -87,8 +90,9 @@ class Watcher:
         self._engine = watch.engine
         self._features = watch.features
         self._store = store
-        self._horizon = Horizon(feed.bus, feed.places)
-        self._untold: set[tuple[str, int]] = set(feed.places)
+        self._topics = [topic + CHECKED_SUFFIX for topic in watch.engine.topics]
+        self._horizon = Horizon(feed.bus, self._topics)
+        self._untold: set[tuple[str, int]] = set(self._places())
         self._tell_s = 0.0
         self._trim_s = time.monotonic() + _TRIM_EVERY_S
 
@@ -115,7 +119,7 @@ class Watcher:
         """Look at whatever is due: features that can be read, then timers and habits."""
         try:
             until_s = time.monotonic() + _BUDGET_S
-            for place in self._feed.places:
+            for place in self._places():
                 self._ask(*place, until_s=until_s)
             self._time_passes(until_s)
             self._publish()
@@ -193,7 +197,7 @@ class Watcher:
 
     def _applied(self) -> bool:
         """Whether the features have everything that has been read here."""
-        return all(self._bus.position(FEATURES, *place) >= self._store.place(*place) for place in self._feed.places)
+        return all(self._bus.position(FEATURES, *place) >= self._store.place(*place) for place in self._places())
 
     def _read(self, as_of_us: dict[Pair, int]) -> dict[Pair, dict[str, float | None]]:
         """The features of some pairs that still have a trigger, each as of a time of its own."""
@@ -219,7 +223,7 @@ class Watcher:
         """Somebody has made a step that this process did not know of: go on from what is stored."""
         _log.info("reading again from where the state of the triggers is")
         self._engine.forget()
-        self._patience.call(lambda: self._store.begin(self._bus.position(GROUP, TRIGGERS_TOPIC, 0).hi))
+        self._patience.call(lambda: self._store.begin(self._bus.position(FIRED, TRIGGERS_TOPIC, 0).hi))
         for place in self._feed.places:
             self._feed.rewind(*place)
 
@@ -231,14 +235,14 @@ class Watcher:
 
     def _publish(self) -> None:
         """Bring the outbox onto the bus, each firing once: the position that moves is the number of the last one."""
-        known = self._bus.position(GROUP, TRIGGERS_TOPIC, 0)
+        known = self._bus.position(FIRED, TRIGGERS_TOPIC, 0)
         while firings := self._store.outbox(known.hi, _AT_ONCE):
             position = Position(firings[-1][0], 0)
             try:
                 commit_surely(
                     self._bus,
                     self._patience,
-                    GROUP,
+                    FIRED,
                     TRIGGERS_TOPIC,
                     0,
                     expected=known,
@@ -272,6 +276,10 @@ class Watcher:
         for partition in range(self._bus.partitions(TRIGGERS_TOPIC)):
             trim_older(self._bus, TRIGGERS_TOPIC, partition, before_us, [DELIVERY] if settings.delivery_url else [])
 
+    def _places(self) -> list[tuple[str, int]]:
+        """All partitions of the topics, whoever reads them: the state is one."""
+        return [(topic, partition) for topic in self._topics for partition in range(self._bus.partitions(topic))]
+
     def _now_us(self) -> int:
         return self._runtime.world_us(time.time_ns() // 1_000)
 
@@ -293,7 +301,7 @@ def triggers(
 
     def start(topic: str, partition: int) -> Position:
         if not kept.begun:
-            kept.begin(bus.position(GROUP, TRIGGERS_TOPIC, 0).hi)
+            kept.begin(bus.position(FIRED, TRIGGERS_TOPIC, 0).hi)
         return max(kept.place(topic, partition), bus.position(GROUP, topic, partition))
 
     feed = Feed(bus, [topic + CHECKED_SUFFIX for topic in watch.engine.topics], start, runtime.stop)

@@ -198,7 +198,7 @@ def test_a_world_that_runs_faster_has_faster_timers(make_runtime_: MakeRuntime, 
     thread.join()
     (one,) = firings(runtime.bus)
     assert one.trigger == "cart"
-    assert minutes(0) <= one.fired_at - one.moment < minutes(30)
+    assert one.fired_at >= one.moment >= NOW + minutes(30)
 
 
 def test_two_processes_on_one_state_fire_once(make_runtime_: MakeRuntime, redis_url: str) -> None:
@@ -229,7 +229,7 @@ def test_two_processes_on_one_state_fire_once(make_runtime_: MakeRuntime, redis_
 
 
 def test_the_horizon_of_a_busy_partition_is_what_was_read(runtime: Runtime) -> None:
-    horizon = Horizon(runtime.bus, [(CHECKED, 0), ("purchase_events.checked", 0)])
+    horizon = Horizon(runtime.bus, [CHECKED, "purchase_events.checked"])
     assert horizon.at(1_000, lambda *place: runtime.bus.position(GROUP, *place)) == 1_000
     runtime.bus.publish([click("e1", "anna")])
     assert horizon.at(1_000, lambda *place: runtime.bus.position(GROUP, *place)) < 0
