@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import bytewax.operators as op
@@ -24,15 +23,15 @@ from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import Trimmer
 from rapport.archive import archive_writer
 from rapport.archive.schema import DECISIONS
+from rapport.bus.groups import groups_of
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped
 from rapport.dead_letters import letter_message
 from rapport.errors import ArchiveError, BusError, EventError
 from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
-from rapport.triggers.file import topics_in
 
-__all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow", "readers_of_checked"]
+__all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow"]
 
 GROUP = "archive"
 CHECKED_TOPICS = tuple(topic + CHECKED_SUFFIX for topic in TOPICS)
@@ -80,7 +79,8 @@ class Archiver:
         self._every_s = every_s
         self._trimmer = trimmer
         self._held: dict[tuple[str, int], _Held] = {}
-        self._untold: set[tuple[str, int]] = set(feed.places)
+        self._untold: set[tuple[str, int]] = set()
+        self._seen: set[tuple[str, int]] = set()
 
     def handle(self, item: Item) -> None:
         if isinstance(item, Tick):
@@ -89,6 +89,9 @@ class Archiver:
             self._trimmer.tick()
         elif not self._feed.is_void(item):
             self._hold(item)
+
+    def flush(self) -> None:
+        """Records are held until they are many, or old."""
 
     def close(self) -> None:
         """Append what is held, and tell the bus if it answers."""
@@ -140,6 +143,10 @@ class Archiver:
 
     def _tell_bus(self) -> None:
         """Move the group's positions on the bus to those of the archive; what fails is told with the next tick."""
+        places = set(self._feed.places)
+        # A place that is new here may have been archived before, by a process that could not tell any more.
+        self._untold = (self._untold | places - self._seen) & places
+        self._seen = places
         try:
             for place in sorted(self._untold):
                 reached = self._store.position(archive_topic(place[0]), archive_writer(place[1]))
@@ -166,8 +173,8 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     def start(topic: str, partition: int) -> Position:
         return store.position(archive_topic(topic), archive_writer(partition))
 
-    feed = Feed(bus, topics, start, runtime.stop)
-    groups = {DECISIONS: (GROUP,), **readers_of_checked(runtime.settings.root)}
+    feed = Feed(bus, GROUP, topics, start, runtime.stop)
+    groups = groups_of(runtime.settings)
     every_s = runtime.settings.archive_every_s
     patience = Patience(runtime.stop)
     source = BusSource(feed, tick_s=min(0.2, every_s / 2), drain=drain, pause_s=pause_s)
@@ -176,17 +183,8 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     op.output(
         "archive_append",
         checked,
-        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, feed.places, groups))),
+        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, lambda: feed.places, groups))),
     )
-
-
-def readers_of_checked(root: Path) -> dict[str, tuple[str, ...]]:
-    """The groups that read each checked topic; triggers do where they are declared."""
-    watched = topics_in(root)
-    return {
-        topic + CHECKED_SUFFIX: (GROUP, "features", "triggers") if topic in watched else (GROUP, "features")
-        for topic in TOPICS
-    }
 
 
 def flow() -> Dataflow:

@@ -50,7 +50,7 @@ class Deliverer:
         self._webhook = webhook
         self._deliveries = deliveries
         self._sender = Sender(webhook, self._done)
-        self._untold = {partition for _, partition in feed.places}
+        self._untold = set(range(feed.bus.partitions(TRIGGERS_TOPIC)))
         self._tell_s = 0.0
 
     def handle(self, item: Item) -> None:
@@ -63,6 +63,9 @@ class Deliverer:
             _log.warning("deliveries were put off: %s", error)
         except Stopped:
             _log.info("asked to stop; what was not kept will be read again")
+
+    def flush(self) -> None:
+        """Each batch was kept when it came."""
 
     def close(self) -> None:
         """What is under way is waited for; the rest stays in Redis."""
@@ -111,7 +114,7 @@ class Deliverer:
             _log.warning("what became of delivery %s could not be noted: %s", delivery.id, error)
 
     def _tell(self) -> None:
-        for partition in sorted(self._untold):
+        for partition in sorted(self._untold & {partition for _, partition in self._feed.places}):
             reached, known = self._deliveries.place(partition), self._bus.position(GROUP, TRIGGERS_TOPIC, partition)
             if reached > known:
                 try:
@@ -141,7 +144,7 @@ def deliver(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> bool:
     def start(topic: str, partition: int) -> Position:
         return max(deliveries.place(partition), bus.position(GROUP, topic, partition), START)
 
-    feed = Feed(bus, [TRIGGERS_TOPIC], start, runtime.stop)
+    feed = Feed(bus, GROUP, [TRIGGERS_TOPIC], start, runtime.stop)
     fired = op.input("webhook_firings", flow, BusSource(feed, tick_s=_TICK_S, drain=drain))
     # Polled | Tick
     op.output("webhook_send", fired, HandlerSink(lambda: Deliverer(feed, patience, receiver, deliveries)))

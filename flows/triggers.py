@@ -105,6 +105,9 @@ class Watcher:
         except Stopped:
             _log.info("asked to stop; what was not written will be read again")
 
+    def flush(self) -> None:
+        """Each batch was written when it came."""
+
     def close(self) -> None:
         """Look at what is due once more, unless the process has been asked to end; tell the bus how far it is."""
         try:
@@ -260,7 +263,7 @@ class Watcher:
 
     def _tell(self) -> None:
         """Move the group's positions on the bus to those of the state: for trimming, and for the lag."""
-        for place in sorted(self._untold):
+        for place in sorted(self._untold & set(self._feed.places)):
             reached, known = self._store.place(*place), self._bus.position(GROUP, *place)
             if reached > known:
                 try:
@@ -270,8 +273,10 @@ class Watcher:
             self._untold.discard(place)
 
     def _trim(self) -> None:
-        """Free firings that are old."""
+        """Free firings that are old, on a bus that does not forget by itself."""
         settings = self._runtime.settings
+        if self._bus.keeps_read:
+            return
         before_us = time.time_ns() // 1_000 - settings.triggers_days * 86_400_000_000
         for partition in range(self._bus.partitions(TRIGGERS_TOPIC)):
             trim_older(self._bus, TRIGGERS_TOPIC, partition, before_us, [DELIVERY] if settings.delivery_url else [])
@@ -304,7 +309,7 @@ def triggers(
             kept.begin(bus.position(FIRED, TRIGGERS_TOPIC, 0).hi)
         return max(kept.place(topic, partition), bus.position(GROUP, topic, partition))
 
-    feed = Feed(bus, [topic + CHECKED_SUFFIX for topic in watch.engine.topics], start, runtime.stop)
+    feed = Feed(bus, GROUP, [topic + CHECKED_SUFFIX for topic in watch.engine.topics], start, runtime.stop)
     checked = op.input("triggers_checked", flow, BusSource(feed, tick_s=_TICK_S, drain=drain))
     # Polled | Tick
     op.output("triggers_fire", checked, HandlerSink(lambda: Watcher(feed, patience, runtime, watch, kept)))

@@ -28,13 +28,13 @@ from watching import (
     watch_of,
 )
 
-from flows.archive import readers_of_checked
 from flows.features import GROUP as FEATURES
 from flows.feed import Feed
 from flows.horizon import Horizon
 from flows.runtime import Runtime
 from flows.triggers import GROUP, Watcher, triggers
 from flows.trim import trim_behind
+from rapport.bus.groups import groups_of
 from rapport.bus.protocol import START
 from rapport.bus.retry import Patience
 from rapport.online import connect
@@ -208,7 +208,7 @@ def test_two_processes_on_one_state_fire_once(make_runtime_: MakeRuntime, redis_
     run_ingest(runtime)
     store = TriggerStore(connect(runtime.settings, timeout_s=5))
     store.begin(0)
-    feed = Feed(runtime.bus, [CHECKED], store.place, runtime.stop)
+    feed = Feed(runtime.bus, GROUP, [CHECKED], store.place, runtime.stop)
     slow = Watcher(feed, Patience(runtime.stop), runtime, watch_of(), store)
     read = feed.poll(CHECKED, 0)
     assert read
@@ -247,7 +247,7 @@ def test_what_triggers_have_not_read_is_not_trimmed(runtime: Runtime, redis_url:
     assert end
     runtime.bus.commit(FEATURES, CHECKED, 0, expected=START, position=end.positions[-1])
     run_archive(runtime)
-    readers = readers_of_checked(runtime.settings.root)
+    readers = groups_of(runtime.settings)
     assert "triggers" in readers[CHECKED] and "triggers" not in readers["feedback.checked"]
     assert trim_behind(runtime.bus, CHECKED, 0, readers[CHECKED]) == 0
     run_triggers(runtime, watch_of())
