@@ -84,6 +84,3 @@ class Changes:
         """The pair is not in the queue any more, unless it is put there again."""
         if (queue, pair) not in self.due:
             self.undue.add((queue, pair))
-
-    def __bool__(self) -> bool:
-        return bool(self.states or self.due or self.undue or self.firings or self.counts)
