@@ -25,6 +25,7 @@ from flows.trim import Trimmer
 from rapport.archive import archive_writer
 from rapport.archive.daily import watch
 from rapport.archive.schema import DECISIONS
+from rapport.bus.groups import groups_of
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped
 from rapport.dead_letters import letter_message
@@ -175,7 +176,7 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
         return store.position(archive_topic(topic), archive_writer(partition))
 
     feed = Feed(bus, GROUP, topics, start, runtime.stop)
-    groups = {DECISIONS: (GROUP,), **dict.fromkeys(CHECKED_TOPICS, (GROUP, "features"))}
+    groups = groups_of(runtime.settings)
     every_s = runtime.settings.archive_every_s
     patience = Patience(runtime.stop)
     source = BusSource(feed, tick_s=min(0.2, every_s / 2), drain=drain, pause_s=pause_s)

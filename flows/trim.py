@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from rapport.bus.protocol import START, Bus
 from rapport.errors import BusError
 
-__all__ = ["Trimmer", "trim_behind"]
+__all__ = ["Trimmer", "trim_behind", "trim_older"]
 
+_PAGE = 500
 _log = logging.getLogger(__name__)
 
 
@@ -22,6 +23,23 @@ def trim_behind(bus: Bus, topic: str, partition: int, groups: Sequence[str]) -> 
     """
     slowest = min(bus.position(group, topic, partition) for group in groups)
     return bus.trim(topic, partition, slowest) if slowest > START else 0
+
+
+def trim_older(bus: Bus, topic: str, partition: int, before_us: int, groups: Sequence[str]) -> int:
+    """Drop the records of a partition that arrived before a system time, microseconds, and that all `groups` have read;
+    returns how many.
+
+    Raises:
+        BusUnavailable
+    """
+    reader, end = bus.reader(topic, partition), START
+    while batch := reader.poll(_PAGE):
+        old = sum(arrival_us < before_us for arrival_us in batch.arrivals_us)
+        end = batch.positions[old] if old < len(batch) else batch.positions[-1]
+        if old < len(batch):
+            break
+    ends = [end, *(bus.position(group, topic, partition) for group in groups)]
+    return bus.trim(topic, partition, min(ends)) if min(ends) > START else 0
 
 
 class Trimmer:

@@ -103,6 +103,16 @@ class Settings:
     retention: str = ""
     """How many days of event time the archive keeps of each topic, as `chat_messages=90 customer_clicks=400`; a topic
     that is not named is kept for ever."""
+    delivery_url: str = ""
+    """Where firings of triggers are posted to (`https://…`; `http://` on this machine only). Empty: nowhere."""
+    delivery_secret_file: str = ""
+    """File with the secret that deliveries are signed with; at least 16 bytes."""
+    delivery_timeout_s: float = 5.0
+    """How long that receiver may take to answer, seconds."""
+    delivery_tries: int = 12
+    """Tries after which a delivery has failed. 12 take about a quarter of an hour."""
+    triggers_days: int = 30
+    """Days that firings stay on the topic `triggers`."""
     mlflow_uri: str = ""
     """MLflow tracking and registry URI. Empty: SQLite in data_dir."""
     drift_share: float = 0.3
@@ -130,6 +140,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
     "archive_versions_days": (0, 3_650),
+    "delivery_timeout_s": (0.1, 60),
+    "delivery_tries": (1, 100),
+    "triggers_days": (1, 3_650),
     "drift_share": (0, 1),
     "drift_min_rows": (10, 100_000_000),
     "drift_cooldown_s": (0, 31_536_000),

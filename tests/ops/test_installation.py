@@ -121,7 +121,7 @@ def test_killed_processes_come_back_and_lose_nothing(settings: Settings, running
 
     with redis.Redis.from_url(redis_url(settings)) as client:
         client.set("kept", "yes")
-    for name in ("redis", "flows", "archive", "rebuild", "service"):
+    for name in ("redis", "flows", "archive", "triggers", "rebuild", "service"):
         before = running.of(name)
         assert before
         assert before.process

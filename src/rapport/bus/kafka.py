@@ -92,7 +92,7 @@ class KafkaBus:
             max_length=settings.bus_max_length,
             replication=settings.kafka_replication,
             retention_h=settings.kafka_retention_h,
-            groups=groups_of(),
+            groups=groups_of(settings),
             home=settings.data_dir,
         )
 

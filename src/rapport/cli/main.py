@@ -23,6 +23,7 @@ from rapport.cli import (
     rebuilding,
     schemas,
     simulation,
+    triggers,
     views,
     webhooks,
 )
@@ -78,6 +79,7 @@ for _command in (
     erasing.erase,
     simulation.simulate,
     schemas.schemas,
+    triggers.triggers,
     customers.features,
     customers.decide,
     models.train,

@@ -13,6 +13,7 @@ from rapport.errors import DeclarationError
 from rapport.settings import Settings
 from rapport.supervisor.logs import open_log, tail
 from rapport.supervisor.state import Paths
+from rapport.triggers.file import FILE
 
 __all__ = ["REFUSED", "apply_declarations", "fingerprint"]
 
@@ -21,7 +22,8 @@ REFUSED = "refused: "
 
 
 def fingerprint(root: Path) -> str:
-    """SHA-256 of what `feast apply` reads: the repository's files, the event columns and Feast's own version."""
+    """SHA-256 of what `feast apply` reads, and the triggers beside it: the repository's files, the event columns, and
+    Feast's own version."""
     digest = hashlib.sha256(version("feast").encode())
     for path in _inputs(root):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -57,6 +59,8 @@ def apply_declarations(settings: Settings) -> bool:
 def _inputs(root: Path) -> Iterator[Path]:
     yield root / "feature_store.yaml"
     yield from sorted((root / "feature_repo").rglob("*.py"))
+    if (root / FILE).is_file():
+        yield root / FILE
     yield Path(__file__).parents[1] / "events" / "columns.py"
     yield Path(__file__).parents[1] / "feast" / "declare.py"
 

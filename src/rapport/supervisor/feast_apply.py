@@ -18,12 +18,21 @@ __all__ = ["main"]
 def main(root: Path) -> int:
     """Apply what `root` declares; a refusal is the last line of the output."""
     disable_telemetry()
+    from feast import FeatureStore
     from feast.repo_config import load_repo_config
     from feast.repo_operations import apply_total
 
+    from rapport.feast.catalog import plans_by_topic
+    from rapport.triggers.features import check_features
+    from rapport.triggers.load import load_triggers
+
     sys.path.insert(0, str(root))
     try:
+        # What can be refused without the registry is refused before it is changed.
+        triggers = load_triggers(root)
         apply_total(load_repo_config(root, root / "feature_store.yaml"), root, skip_source_validation=True)
+        if triggers:
+            check_features(triggers, plans_by_topic(FeatureStore(repo_path=str(root))))
     except RapportError as error:
         sys.stderr.write(f"{REFUSED}{error}\n")
         return error.exit_code

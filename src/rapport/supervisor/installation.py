@@ -11,6 +11,7 @@ from rapport.embedded import EmbeddedRedis, redis_url
 from rapport.settings import Settings
 from rapport.supervisor.service import Check, Service, command, http_answers
 from rapport.supervisor.state import Wanted
+from rapport.triggers.file import topics_in
 
 __all__ = ["installation", "workers_of"]
 
@@ -24,6 +25,8 @@ def installation(settings: Settings, wanted: Wanted) -> list[Service]:
     services = [*workers, _archive(settings), _rebuild(settings), _service(settings)]
     if not settings.redis_url:
         services.append(_redis(settings))
+    if topics_in(settings.root):
+        services.append(_flow(settings, "triggers", "flows.triggers:flow"))
     if wanted.watch:
         services.append(_watch(settings))
     if wanted.ui:

@@ -17,7 +17,7 @@ def lags(settings: Settings) -> dict[str, int]:
         return {}
     return {
         f"{group} {topic}": sum(behind for place, behind in found.items() if place[:2] == (group, topic))
-        for group, topic in consumers()
+        for group, topic in consumers(settings)
     }
 
 
@@ -32,6 +32,6 @@ def lags_by_partition(settings: Settings) -> dict[tuple[str, str, int], int]:
     bus = open_bus(settings)
     return {
         (group, topic, partition): bus.reader(topic, partition, bus.position(group, topic, partition)).lag()
-        for group, topic in consumers()
+        for group, topic in consumers(settings)
         for partition in range(bus.partitions(topic))
     }

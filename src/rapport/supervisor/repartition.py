@@ -55,7 +55,7 @@ def repartition(settings: Settings, partitions: int) -> Settings:
             share_seen(client, TOPICS, settings.partitions, partitions)
         bus = RedisStreamsBus(url, partitions=settings.partitions)
         # The marks of dead letters have one key, whose partition is 0 however many there are.
-        bus.repartition(partitions, consumers(), [DEAD_LETTERS])
+        bus.repartition(partitions, consumers(settings), [DEAD_LETTERS])
         bus.close()
     return dataclasses.replace(settings, partitions=partitions)
 

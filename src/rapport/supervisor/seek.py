@@ -24,7 +24,7 @@ def seek_oldest(settings: Settings, group: str, topic: str) -> list[tuple[int, P
         BusError: the bus forgets nothing by itself, nobody reads so, or a worker on another machine still reads.
         BusUnavailable
     """
-    known = sorted(consumers())
+    known = sorted(consumers(settings))
     if (group, topic) not in known:
         raise BusError(
             f"no group {group!r} reads {topic!r}; these do: " + ", ".join(f"{one} {other}" for one, other in known)

@@ -36,6 +36,8 @@ class Measures:
     latencies_ms: list[float] = field(default_factory=list)
     versions: dict[str, Counter[str]] = field(default_factory=dict)
     """Model to how many decisions each of its versions scored."""
+    firings: dict[str, int] = field(default_factory=dict)
+    """Trigger to how often it fired."""
     promoted: dict[str, str] = field(default_factory=dict)
     report: str = ""
     addresses: list[tuple[str, str]] = field(default_factory=list)

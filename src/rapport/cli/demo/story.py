@@ -36,6 +36,7 @@ _CLOCK_LEAD_S = 1.5
 _AFTER_S = 10.0
 _PROBES = 100
 _POLL_S = 0.2
+_FIRINGS = 100_000
 _TITLES = {
     "report": "drift report",
     "report_failed": "no drift report",
@@ -294,12 +295,26 @@ class Story:
 
     def _summarize(self) -> None:
         self._measures.decisions, self._measures.failed = self._asker.asked, self._asker.failed
+        self._tell_firings()
         self._screen.chapter("What was measured, on this machine, all parts sharing it")
         if self._as_json:
             emit(as_dict(self._measures))
             return
         self._screen.rows(("measure", "value"), rows(self._measures))
         self._screen.rows(("page", "address"), self._measures.addresses)
+
+    def _tell_firings(self) -> None:
+        """What has fired in the meantime, by trigger, with the reason of the last time."""
+        from rapport.triggers.listing import recent_firings
+
+        found = recent_firings(self._bus, _FIRINGS)
+        self._measures.firings = dict(Counter(firing.trigger for firing in found))
+        if not found:
+            return
+        self._screen.chapter("What has fired meanwhile (rapport triggers)")
+        for name, count in sorted(self._measures.firings.items()):
+            last = next(firing for firing in found if firing.trigger == name)
+            self._screen.say(f"{name}, {count:,} times; the last, {last.moment:%m-%d %H:%M}: {last.reason}")
 
     def _goes_on(self) -> bool:
         """Whether the world still lives.

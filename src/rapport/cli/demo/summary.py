@@ -45,6 +45,7 @@ def as_dict(measures: Measures) -> dict[str, Any]:
         "decisions": measures.decisions,
         "failed": measures.failed,
         "versions": {name: dict(versions) for name, versions in measures.versions.items()},
+        "firings": measures.firings,
         "promoted": measures.promoted,
         "drift_report": measures.report,
         "addresses": dict(measures.addresses),

@@ -1,0 +1,1 @@
+"""Triggers: declared conditions that fire for a customer, once, with a reason."""

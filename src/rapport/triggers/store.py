@@ -1,0 +1,166 @@
+"""What triggers keep in Redis, beside the rows of the online store: timers, marks, positions, firings to publish.
+
+| key, behind `{rapport:triggers}:` | what |
+|---|---|
+| `head` | hash: `version`, how many steps were made; `number`, of the last firing |
+| `states` | hash: `<trigger>NUL<customer>` to what is kept of the pair (rapport.triggers.state.Watched in JSON) |
+| `timers`, `checks` | sorted sets of such pairs by the world's time at which they are due, microseconds |
+| `ask:<topic>:<partition>` | sorted set of pairs by the position up to which the features have to be applied |
+| `places` | hash: `<topic>:<partition>` to the position up to which its events are in here |
+| `outbox` | stream of firings that are not known to be on the bus yet; the id is the firing's number |
+| `counts` | hash: `<trigger>:<what>` to how often |
+
+A step writes all that comes of a batch, its position included, in one script: a process may be killed at any moment.
+All keys have one hash tag, so in a cluster they are on one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import redis
+
+from rapport.bus.protocol import START, Position
+from rapport.bus.redis_reader import parse_id, to_id
+from rapport.online.connect import reachable
+from rapport.triggers.firing import Firing
+from rapport.triggers.script import Command, Steps
+from rapport.triggers.state import Changes, Pair, Watched
+
+__all__ = ["TriggerStore", "ask_queue"]
+
+_PREFIX = "{rapport:triggers}:"
+_HEAD, _STATES, _PLACES, _OUTBOX, _COUNTS = (
+    _PREFIX + name for name in ("head", "states", "places", "outbox", "counts")
+)
+_DOING = "keeping what triggers wait for"
+
+_watched = msgspec.json.Decoder(Watched)
+_firings = msgspec.json.Decoder(Firing)
+
+
+def ask_queue(topic: str, partition: int) -> str:
+    """The queue of pairs whose features are read when the partition has been applied up to a position."""
+    return f"ask:{topic}:{partition}"
+
+
+class TriggerStore:
+    """The state of all triggers. One process at a time makes steps; another that does so too is fenced off.
+
+    Every method raises StoreUnavailable when Redis does not answer.
+
+    Args:
+        client: the online store's Redis, `decode_responses` off, with a timeout.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        # redis-py types each answer as "perhaps awaitable", hence Any.
+        self._redis: Any = client
+        self._steps = Steps(client, _HEAD, _DOING)
+        self._version: int | None = None
+        self._number = 0
+
+    @property
+    def begun(self) -> bool:
+        return self._version is not None
+
+    def begin(self, published: int) -> None:
+        """Look up where the state is: at the start, and after a step of another process.
+
+        Args:
+            published: the number of the last firing that the bus has; if the state was lost, numbers go on from there.
+        """
+        with reachable(_DOING):
+            version, number = self._redis.hmget(_HEAD, "version", "number")
+        self._version = int(version or 0)
+        self._number = max(int(number or 0), published)
+
+    def place(self, topic: str, partition: int) -> Position:
+        """The position up to which the events of a partition are in the state."""
+        with reachable(_DOING):
+            found = self._redis.hget(_PLACES, f"{topic}:{partition}")
+        return parse_id(found) if found else START
+
+    def load(self, pairs: Sequence[Pair]) -> dict[Pair, Watched | None]:
+        """What is kept of some pairs."""
+        if not pairs:
+            return {}
+        with reachable(_DOING):
+            found = self._redis.hmget(_STATES, [_member(pair) for pair in pairs])
+        return {pair: _watched.decode(data) if data else None for pair, data in zip(pairs, found, strict=True)}
+
+    def due(self, queue: str, until: int, limit: int) -> list[Pair]:
+        """The first pairs of a queue up to a score."""
+        with reachable(_DOING):
+            found = self._redis.zrangebyscore(_PREFIX + queue, "-inf", until, start=0, num=limit)
+        return [_pair(member) for member in found]
+
+    def step(self, changes: Changes, place: tuple[str, int, Position] | None = None) -> bool:
+        """Write all changes, and the position that they bring a partition to, or nothing: False when another process
+        has made a step meanwhile. Then `begin` anew, and read again what this was made from."""
+        assert self._version is not None, "begin comes first"
+        number = self._number
+        commands: list[Command] = [_state(pair, state) for pair, state in changes.states.items()]
+        commands += [("ZREM", _PREFIX + queue, _member(pair)) for queue, pair in changes.undue]
+        commands += [("ZADD", _PREFIX + queue, score, _member(pair)) for (queue, pair), score in changes.due.items()]
+        commands += [("HINCRBY", _COUNTS, name, amount) for name, amount in changes.counts.items()]
+        for firing in changes.firings:
+            number += 1
+            commands.append(("XADD", _OUTBOX, f"{number}-0", "f", msgspec.json.encode(firing)))
+        if changes.firings:
+            commands.append(("HSET", _HEAD, "number", number))
+        if place is not None:
+            commands.append(("HSET", _PLACES, f"{place[0]}:{place[1]}", to_id(place[2])))
+        if not self._steps.make(commands, version=self._version):
+            return False
+        self._version, self._number = self._version + 1, number
+        return True
+
+    def outbox(self, after: int, limit: int) -> list[tuple[int, Firing]]:
+        """Firings after a number, with their numbers."""
+        with reachable(_DOING):
+            found = self._redis.xrange(_OUTBOX, min=f"({after}-0", count=limit)
+        return [(int(number.partition(b"-")[0]), _firings.decode(fields[b"f"])) for number, fields in found]
+
+    def waiting(self) -> int:
+        """How many firings may not be on the bus yet."""
+        with reachable(_DOING):
+            return int(self._redis.xlen(_OUTBOX))
+
+    def published(self, number: int) -> None:
+        """The bus has all firings up to a number."""
+        with reachable(_DOING):
+            self._redis.xtrim(_OUTBOX, minid=f"{number + 1}-0", approximate=False)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Trigger to what to how often: `fired`, `quiet`, `expired`, `old`."""
+        with reachable(_DOING):
+            found = self._redis.hgetall(_COUNTS)
+        counts: dict[str, dict[str, int]] = {}
+        for field, amount in sorted(found.items()):
+            name, _, what = field.decode().partition(":")
+            counts.setdefault(name, {})[what] = int(amount)
+        return counts
+
+    def sizes(self) -> dict[str, int]:
+        """How many pairs are kept, and how many wait in the queues of times."""
+        with reachable(_DOING):
+            kept = self._redis.hlen(_STATES)
+            return {"states": kept, **{queue: self._redis.zcard(_PREFIX + queue) for queue in ("timers", "checks")}}
+
+
+def _state(pair: Pair, state: Watched | None) -> Command:
+    if state is None:
+        return ("HDEL", _STATES, _member(pair))
+    return ("HSET", _STATES, _member(pair), msgspec.json.encode(state))
+
+
+def _member(pair: Pair) -> bytes:
+    return f"{pair.trigger}\0{pair.customer}".encode()
+
+
+def _pair(member: bytes) -> Pair:
+    trigger, _, customer = member.decode().partition("\0")
+    return Pair(trigger, customer)
