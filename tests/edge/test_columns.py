@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -31,7 +32,8 @@ moments = st.one_of(
         st.sampled_from(["Z", "Z", "Z", "+00:00", "+02:00"]),
     ),
 )
-values = st.one_of(texts, moments, st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.lists(texts))
+finite = st.floats(allow_nan=False, allow_infinity=False)
+values = st.one_of(texts, moments, st.none(), st.booleans(), st.integers(), finite, st.lists(texts))
 events = st.dictionaries(
     st.sampled_from(["event_id", "customer_id", "event_time", "action", "a:b", 'q"', "é"]), values, max_size=6
 )
@@ -98,9 +100,7 @@ def test_whatever_is_sent_is_parsed_or_refused(value: Any) -> None:
         try:
             for topic, event in parse_columns(json.dumps(body).encode()):
                 msgspec.json.decode(event)
-                try:
+                with contextlib.suppress(EventError):
                     decode(topic, event)
-                except EventError:
-                    pass
         except Refusal as refusal:
             assert refusal.status in (400, 413)

@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from edge_receiver import Edge, Receiver, click
+from edge_receiver import Receiver, click
 
+from rapport.testing.edge import Edge
 from rapport.testing.served import free_port, wait_for
 
 CLICKS = "customer_clicks"
@@ -261,6 +262,15 @@ def test_what_is_wrong_with_the_options_is_said(
 
     assert main(["--uplink", "http://127.0.0.1:1", "--data", str(tmp_path / "edge"), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_it_ends_when_it_is_told_to_and_needs_a_free_port(tmp_path: Path, receiver: Receiver) -> None:
+    with Edge(tmp_path / "edge", receiver.url) as edge:
+        other = Edge(tmp_path / "other", receiver.url, "--port", str(edge.port))
+        assert other.process.wait(30) == 2 and "choose another --host or --port" in other.log.read_text()
+        other.http.close()
+        edge.process.terminate()
+        assert edge.process.wait(30) == 0
 
 
 def test_one_folder_has_one_edge(tmp_path: Path, receiver: Receiver) -> None:

@@ -44,7 +44,8 @@ def test_events_come_back_in_order_over_restarts(tmp_path: Path) -> None:
     assert found == kept(9_000)
     assert numbers == sorted(set(numbers)) and spool.events == 0 and spool.oldest_s is None
     spool.append(kept(1))
-    assert (segment := spool.seal(after_s=0)) is not None and segment.number > max(numbers)
+    newest = spool.seal(after_s=0)
+    assert newest is not None and newest.number > max(numbers)
     spool.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,7 +121,11 @@ def _serve(options: argparse.Namespace, spool: Spool, keeper: Keeper, figures: F
         limit_concurrency=200,
         timeout_graceful_shutdown=10,
     )
-    server = uvicorn.Server(config)
-    asyncio.run(server.serve())
-    if not server.started:
-        raise SettingsError(f"{options.host}:{options.port} cannot be served: choose another --host or --port")
+    # The server gives the signal that ended it to whoever had it before; what comes after it is to run.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        asyncio.run(uvicorn.Server(config).serve())
+    except SystemExit:
+        raise SettingsError(
+            f"{options.host}:{options.port} cannot be served: choose another --host or --port"
+        ) from None

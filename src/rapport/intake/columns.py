@@ -119,7 +119,7 @@ def _times(texts: Sequence[bytes]) -> _Column | None:
         units = [_units(text, digits) for text in texts]
     except ValueError:
         return None
-    if [_text(each, digits, zone) for each in units] != list(texts):
+    if min(units) < 0 or [_text(each, digits, zone) for each in units] != list(texts):
         return None
     return _Column(
         digits=digits, zone="Z" if zone == "Z" else "+00:00", first=units[0], steps=[b - a for a, b in pairwise(units)]
