@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,8 +22,8 @@ __all__ = ["App"]
 
 RETRY_AFTER_S = 5
 READ_TIMEOUT_S = 5.0
-MAX_AT_ONCE = 8
-"""Bodies that are held at a time; others wait unread."""
+HELD_BYTES = 2 * EVENTS_LIMIT_BYTES
+"""Bodies, unpacked, that are held at a time; others wait unread."""
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PARSERS = {JSON: parse_events, NDJSON: parse_lines}
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class App:
         self._spool = spool
         self._keeper = keeper
         self._figures = figures
-        self._room = asyncio.Semaphore(MAX_AT_ONCE)
+        self._room = _Room(HELD_BYTES)
 
     async def __call__(self, scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +66,7 @@ class App:
         match scope["path"], scope["method"]:
             case "/events", "POST":
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-                async with self._room:
+                async with self._room.for_body(headers):
                     return await self._events(headers, receive)
             case "/livez", "GET":
                 return _Response(200, b'{"alive":true}')
@@ -109,6 +110,30 @@ class App:
             "buffer_bytes": self._spool.size,
         }
         return _Response(503 if full else 200, msgspec.json.encode(state))
+
+
+class _Room:
+    """Bytes that bodies may take together."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def for_body(self, headers: Mapping[str, str]) -> AsyncIterator[None]:
+        """Wait until there is room for a body: for as much as it says it has, or for the most if it is packed."""
+        declared = headers.get("content-length", "")
+        known = declared.isdecimal() and "content-encoding" not in headers
+        wanted = min(int(declared), EVENTS_LIMIT_BYTES) if known else EVENTS_LIMIT_BYTES
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._left >= wanted)
+            self._left -= wanted
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._left += wanted
+                self._changed.notify_all()
 
 
 def _media_type(headers: dict[str, str]) -> str:

@@ -118,7 +118,7 @@ def _serve(options: argparse.Namespace, spool: Spool, keeper: Keeper, figures: F
         log_config=None,
         server_header=False,
         timeout_keep_alive=30,
-        limit_concurrency=200,
+        limit_concurrency=100,
         timeout_graceful_shutdown=10,
     )
     # The server gives the signal that ended it to whoever had it before; what comes after it is to run.

@@ -9,13 +9,26 @@ from zlib import crc32
 
 from rapport.events.schema import TOPICS
 
-__all__ = ["HEAD_BYTES", "Kept", "encode_head", "encode_record", "head_fits", "read_records"]
+__all__ = [
+    "HEAD_BYTES",
+    "TAIL_BYTES",
+    "Kept",
+    "counted",
+    "encode_head",
+    "encode_record",
+    "encode_tail",
+    "head_fits",
+    "read_records",
+]
 
 _HEAD = struct.Struct("<8sQ")
 _MAGIC = b"RAPEDGE1"
 _RECORD = struct.Struct("<IIB")
 _REFUSED = 0x80
 HEAD_BYTES = _HEAD.size
+_TAIL = struct.Struct("<8sII")
+_END = b"RAPEDEND"
+TAIL_BYTES = _TAIL.size
 
 
 class Kept(NamedTuple):
@@ -34,6 +47,20 @@ def encode_head(number: int) -> bytes:
 def head_fits(content: bytes, number: int) -> bool:
     """Whether a file begins as segment `number` does."""
     return content[:HEAD_BYTES] == encode_head(number)
+
+
+def encode_tail(events: int) -> bytes:
+    """The last bytes of a full segment: how many events it has, so that they need not be read to be counted."""
+    number = events.to_bytes(4, "little")
+    return _TAIL.pack(_END, events, crc32(number))
+
+
+def counted(end: bytes) -> int | None:
+    """The number of events that a file's last TAIL_BYTES say; None: they are no tail."""
+    if len(end) != TAIL_BYTES:
+        return None
+    mark, events, check = _TAIL.unpack(end)
+    return int(events) if mark == _END and crc32(events.to_bytes(4, "little")) == check else None
 
 
 def encode_record(kept: Kept) -> bytes:

@@ -18,7 +18,17 @@ from io import FileIO
 from pathlib import Path
 
 from rapport.edge.numbers import Numbers, sync_folder
-from rapport.edge.records import HEAD_BYTES, Kept, encode_head, encode_record, head_fits, read_records
+from rapport.edge.records import (
+    HEAD_BYTES,
+    TAIL_BYTES,
+    Kept,
+    counted,
+    encode_head,
+    encode_record,
+    encode_tail,
+    head_fits,
+    read_records,
+)
 from rapport.errors import EdgeError, EdgeFull, EdgeUnwritable
 
 __all__ = ["MAX_SEGMENT_BYTES", "MAX_SEGMENT_EVENTS", "Segment", "Spool"]
@@ -111,7 +121,9 @@ class Spool:
 
     def has_room(self, events: Sequence[Kept]) -> bool:
         with self._changed:
-            return self._size() + sum(len(kept.event) + 16 for kept in events) + HEAD_BYTES <= self._max_bytes
+            return (
+                self._size() + sum(len(kept.event) + 16 for kept in events) + HEAD_BYTES + TAIL_BYTES <= self._max_bytes
+            )
 
     def append(self, events: Sequence[Kept]) -> None:
         """Keep events; on return they are on disk.
@@ -159,7 +171,7 @@ class Spool:
         segment.path.replace(place)
         with self._changed:
             self._segments.remove(segment)
-            self._aside += segment.size
+            self._aside += segment.size + TAIL_BYTES
         return place
 
     def rename(self) -> None:
@@ -190,7 +202,7 @@ class Spool:
             segment.oldest_s = segment.oldest_s or time.time()
             segment.events, segment.size = segment.events + taken, size
             if segment.events >= MAX_SEGMENT_EVENTS or segment.size >= MAX_SEGMENT_BYTES:
-                self._close()
+                self._end(segment)
             self._changed.notify_all()
             return taken
 
@@ -227,6 +239,13 @@ class Spool:
         else:
             self._drop_open()
 
+    def _end(self, segment: Segment) -> None:
+        # Not waited for: without it the next start reads the segment to count it.
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.write(encode_tail(segment.events))
+        self._close()
+
     def _drop_open(self) -> None:
         segment = self._open
         self._close()
@@ -243,7 +262,7 @@ class Spool:
         return EdgeUnwritable(f"the disk of {self._folder} does not take events: {error.strerror}")
 
     def _size(self) -> int:
-        return self._aside + sum(segment.size for segment in self._segments)
+        return self._aside + sum(segment.size + TAIL_BYTES for segment in self._segments)
 
     def _sync_folder(self) -> None:
         if self._sync:
@@ -267,7 +286,7 @@ class Spool:
                 with path.open("r+b") as file:
                     file.truncate(segment.size)
                     os.fsync(file.fileno())
-            elif not whole:
+            elif not whole and path.stat().st_size - segment.size > TAIL_BYTES:
                 self.set_aside(segment, "damaged: the disk has changed its bytes")
                 continue
             if not segment.events:
@@ -276,8 +295,15 @@ class Spool:
 
 def _recovered(path: Path) -> tuple[Segment, bool]:
     """The segment that a file holds, and whether it is whole: nothing cut off, nothing damaged."""
-    content, number = path.read_bytes(), int(path.name.removesuffix(_SUFFIX))
-    segment = Segment(number, path, oldest_s=path.stat().st_mtime)
+    number, state = int(path.name.removesuffix(_SUFFIX)), path.stat()
+    segment = Segment(number, path, oldest_s=state.st_mtime)
+    with path.open("rb") as file:
+        file.seek(max(0, state.st_size - TAIL_BYTES))
+        events = counted(file.read())
+    if events is not None:
+        segment.events, segment.size = events, state.st_size - TAIL_BYTES
+        return segment, True
+    content = path.read_bytes()
     if not head_fits(content, number):
         return segment, False
     for end, _ in read_records(content):
