@@ -22,8 +22,10 @@ __all__ = ["App"]
 
 RETRY_AFTER_S = 5
 READ_TIMEOUT_S = 5.0
-HELD_BYTES = 2 * EVENTS_LIMIT_BYTES
+HELD_BYTES = EVENTS_LIMIT_BYTES
 """Bodies, unpacked, that are held at a time; others wait unread."""
+UNPACKED_MOST = 1_032
+"""Times that gzip makes a body larger at most."""
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PARSERS = {JSON: parse_events, NDJSON: parse_lines}
 _log = logging.getLogger(__name__)
@@ -121,10 +123,10 @@ class _Room:
 
     @asynccontextmanager
     async def for_body(self, headers: Mapping[str, str]) -> AsyncIterator[None]:
-        """Wait until there is room for a body: for as much as it says it has, or for the most if it is packed."""
+        """Wait until there is room for a body: for as much as it can have by what its headers say."""
         declared = headers.get("content-length", "")
-        known = declared.isdecimal() and "content-encoding" not in headers
-        wanted = min(int(declared), EVENTS_LIMIT_BYTES) if known else EVENTS_LIMIT_BYTES
+        size = int(declared) if declared.isdecimal() else EVENTS_LIMIT_BYTES
+        wanted = min(size * (UNPACKED_MOST if "content-encoding" in headers else 1), EVENTS_LIMIT_BYTES)
         async with self._changed:
             await self._changed.wait_for(lambda: self._left >= wanted)
             self._left -= wanted

@@ -33,8 +33,8 @@ from rapport.errors import EdgeError, EdgeFull, EdgeUnwritable
 
 __all__ = ["MAX_SEGMENT_BYTES", "MAX_SEGMENT_EVENTS", "Segment", "Spool"]
 
-MAX_SEGMENT_EVENTS = 2_000
-MAX_SEGMENT_BYTES = 1024 * 1024
+MAX_SEGMENT_EVENTS = 1_000
+MAX_SEGMENT_BYTES = 512 * 1024
 """A segment is sealed from this size on; it may be larger by one event."""
 _SUFFIX = ".segment"
 
