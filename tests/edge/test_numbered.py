@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
+from rapport.bus.kafka import KafkaBus
+from rapport.bus.kafka_link import KafkaLink
 from rapport.bus.protocol import START, Bus, Message
 from rapport.bus.redis_streams import RedisStreamsBus
 from rapport.intake.numbered import BatchNumber, publish_once
@@ -15,11 +18,17 @@ from rapport.testing.bus import MemoryBus
 SENDER = "0123456789abcdef" * 2
 
 
-@pytest.fixture(params=["memory", "redis"])
-def bus(request: pytest.FixtureRequest) -> Bus:
+@pytest.fixture(params=["memory", "redis", "kafka"])
+def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
     if request.param == "memory":
-        return MemoryBus()
-    return RedisStreamsBus(request.getfixturevalue("redis_url"))
+        yield MemoryBus()
+    elif request.param == "redis":
+        yield RedisStreamsBus(request.getfixturevalue("redis_url"))
+    else:
+        link = KafkaLink(request.getfixturevalue("kafka_servers"), request.getfixturevalue("kafka_prefix"))
+        made = KafkaBus(link)
+        yield made
+        made.close()
 
 
 def batch(number: int, text: str = "", sender: str = SENDER) -> BatchNumber:
@@ -32,8 +41,12 @@ def given(bus: Bus, number: int, text: str = "", sender: str = SENDER) -> bool:
 
 
 def values(bus: Bus) -> list[bytes]:
-    found = bus.reader("feedback", 0, START).poll(1_000)
-    return found.values if found else []
+    reader = bus.reader("feedback", 0, START)
+    for _ in range(100):
+        if found := reader.poll(1_000):
+            return found.values
+        bus.wait(0.1)
+    return []
 
 
 def test_a_batch_that_comes_again_is_there_once(bus: Bus) -> None:
