@@ -103,6 +103,24 @@ def test_a_damaged_older_segment_is_set_aside(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_a_lost_name_gives_no_number_twice(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MB)
+    spool.append(kept(2))
+    aside = spool.seal(after_s=0)
+    assert aside is not None
+    spool.append(kept(2, 2))
+    spool.set_aside(aside, "a test")
+    sender = spool.sender
+    spool.close()
+    (tmp_path / "name").unlink()
+    spool = Spool(tmp_path, MB)
+    assert spool.sender != sender
+    spool.append(kept(2, 4))
+    assert drained(spool) == kept(4, 2)
+    assert sorted(path.name for path in (tmp_path / "aside").iterdir()) == ["0000000001.segment", "0000000001.why"]
+    spool.close()
+
+
 def test_full_segments_are_not_read_at_the_start(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 10 * MB)
     spool.append(kept(2 * MAX_SEGMENT_EVENTS + 5))

@@ -60,6 +60,11 @@ class Numbers:
         self._next += 1
         return self._next - 1
 
+    def pass_over(self, number: int) -> None:
+        """Give only numbers after this one, which a segment has."""
+        if number >= self._next:
+            self._next = self._bound = number + 1
+
     def rename(self) -> None:
         """Take a new name; the numbers go on."""
         self.sender = secrets.token_hex(16)

@@ -88,7 +88,9 @@ class Spool:
         self._open: Segment | None = None
         self._file: FileIO | None = None
         try:
-            (folder / "aside").mkdir(parents=True, exist_ok=True)
+            # What waits is personal data.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / "aside").mkdir(exist_ok=True)
             self._lock = self._locked()
             self._numbers = Numbers(folder / "name")
             self._aside = sum(path.stat().st_size for path in (folder / "aside").iterdir())
@@ -160,9 +162,10 @@ class Spool:
     def done(self, segment: Segment) -> None:
         """Forget a segment: the other side has it."""
         segment.path.unlink(missing_ok=True)
-        self._sync_folder()
         with self._changed:
             self._segments.remove(segment)
+        # Before the next one is sent: an older number that came back with the file would not be taken.
+        self._sync_folder()
 
     def set_aside(self, segment: Segment, why: str) -> Path:
         """Move a segment that is not forwarded out of the way, with the reason beside it; returns where to."""
@@ -279,6 +282,8 @@ class Spool:
 
     def _recover(self) -> None:
         paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
+        for path in [*paths, *self._folder.glob(f"aside/*{_SUFFIX}")]:
+            self._numbers.pass_over(_number(path))
         for path in paths:
             segment, whole = _recovered(path)
             self._segments.append(segment)
@@ -293,9 +298,13 @@ class Spool:
                 self.done(segment)
 
 
+def _number(path: Path) -> int:
+    return int(path.name.removesuffix(_SUFFIX))
+
+
 def _recovered(path: Path) -> tuple[Segment, bool]:
     """The segment that a file holds, and whether it is whole: nothing cut off, nothing damaged."""
-    number, state = int(path.name.removesuffix(_SUFFIX)), path.stat()
+    number, state = _number(path), path.stat()
     segment = Segment(number, path, oldest_s=state.st_mtime)
     with path.open("rb") as file:
         file.seek(max(0, state.st_size - TAIL_BYTES))
