@@ -14,25 +14,34 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from bentos.body import decode_body, read_body, require_type
-from bentos.intake import MAX_KEPT_BYTES, parse_events, parse_lines
+from bentos.body import read_body, require_type
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
-from bentos.refusal import Refusal
 from bentos.schemas import FeedbackRequest, PersonalizeRequest
+from rapport.intake.bodies import (
+    EVENTS_LIMIT_BYTES,
+    JSON,
+    MAX_KEPT_BYTES,
+    NDJSON,
+    decode_body,
+    parse_events,
+    parse_lines,
+)
+from rapport.intake.columns import COLUMNS, parse_columns
+from rapport.intake.numbered import BatchNumber
+from rapport.intake.refusal import Refusal
 
 if TYPE_CHECKING:
     from bentos.runtime import Runtime
 
 __all__ = ["Api", "json_answer"]
 
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
 PERSONALIZE_LIMIT_BYTES = 64 * 1024
 FEEDBACK_LIMIT_BYTES = 16 * 1024
-EVENTS_LIMIT_BYTES = 4 * 1024 * 1024
 MAX_KEY = 256
+PARSERS = {JSON: parse_events, NDJSON: parse_lines, COLUMNS: parse_columns}
+"""Of each media type of events, what reads a body."""
 
 _logger = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
@@ -82,10 +91,10 @@ class Api:
         return json_answer(await self._running.decider.decide(wanted))
 
     async def _events(self, request: Request) -> Response:
-        media_type = require_type(request, JSON, NDJSON)
+        media_type = require_type(request, *PARSERS)
         body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
-        given = parse_lines(body) if media_type == NDJSON else parse_events(body)
-        answer = await self._running.intake.take_events(given)
+        batch = BatchNumber.of(request.headers, body)
+        answer = await self._running.intake.take_events(PARSERS[media_type](body), batch)
         return json_answer(answer, 202 if answer.accepted else 400)
 
     async def _feedback(self, request: Request) -> Response:

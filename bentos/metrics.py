@@ -53,7 +53,7 @@ class Metrics:
     rules: Counter[str] = field(default_factory=Counter)
     store_errors: Counter[str] = field(default_factory=Counter)
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(topic, accepted or the refusal's reason) to events."""
+    """(topic, accepted, the refusal's reason, or repeated: of a numbered batch that was there) to events."""
     webhooks: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(source, the answer's status or the reason why it was refused) to requests."""
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)

@@ -13,6 +13,8 @@ from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
 from rapport.events.schema import EVENT_TYPES
+from rapport.intake.bodies import MAX_EVENTS, NDJSON
+from rapport.intake.columns import COLUMNS
 
 __all__ = ["openapi", "openapi_json"]
 
@@ -101,10 +103,11 @@ def _events() -> dict[str, Any]:
         {
             "202": ("At least one event was accepted, all are on the bus", "EventsAnswer"),
             "400": ("No event was accepted (an EventsAnswer), or the body is wrong (an Error)", "Error"),
-            **_refusals("413", "415", "429", "503"),
+            **_refusals("409", "413", "415", "429", "503"),
         },
     )
-    operation["requestBody"]["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
+    for media_type in (NDJSON, COLUMNS):
+        operation["requestBody"]["content"][media_type] = {"schema": {"type": "string"}}
     return operation
 
 
@@ -150,6 +153,7 @@ def _webhook() -> dict[str, Any]:
 
 
 _REFUSALS = {
+    "409": "The number of the batch was given to another batch",
     "400": "The request is wrong: field, reason and what is allowed",
     "401": "The source has not signed the body; nothing of it is kept",
     "404": "There is no such source",
@@ -200,7 +204,7 @@ def _events_request() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "topic": {"enum": list(EVENT_TYPES)},
-            "events": {"anyOf": [{"type": "array", "items": one, "maxItems": schemas.MAX_EVENTS}, one]},
+            "events": {"anyOf": [{"type": "array", "items": one, "maxItems": MAX_EVENTS}, one]},
         },
     }
 

@@ -8,9 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["MAX_EVENTS", "EventsRequest", "FeedbackRequest", "NdjsonLine", "PersonalizeRequest", "SessionData"]
-
-MAX_EVENTS = 5_000
+__all__ = ["FeedbackRequest", "PersonalizeRequest", "SessionData"]
 
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$")]
@@ -30,20 +28,6 @@ class PersonalizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     customer_id: Annotated[Id, Meta(description="The shop's own id of the customer.")]
     session_data: SessionData = SessionData()
-
-
-class EventsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Events of one topic. `events` is one event or a list of them; each is checked by itself."""
-
-    topic: str
-    events: msgspec.Raw
-
-
-class NdjsonLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of an NDJSON body: an event and its topic."""
-
-    topic: str
-    event: msgspec.Raw
 
 
 class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

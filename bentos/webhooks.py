@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from bentos.intake import Intake
 from bentos.metrics import Metrics
-from bentos.refusal import Refusal
 from rapport.bus.protocol import Message
 from rapport.clock import Clock
 from rapport.decisions.answers import WebhookAnswer, WebhookEvent, WebhookProblem
 from rapport.errors import EventError, SignatureRefused
+from rapport.intake.refusal import Refusal
 from rapport.webhooks import PAYLOAD_TOPIC, Source, Sources, payload_letter
 
 __all__ = ["Webhooks"]

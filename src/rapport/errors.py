@@ -20,6 +20,9 @@
     │   ├── RegistryUnavailable  the Schema Registry does not answer
     │   └── RegistryRefused   it refuses a schema, or has one that cannot be used
     ├── ArchiveError
+    ├── EdgeError             the edge's buffer or way to the decision service
+    │   ├── EdgeFull          the buffer has no room: come back later
+    │   └── EdgeUnwritable    the buffer's disk does not take events
     ├── ModelError
     │   ├── ModelRefused      a model folder that does not match its manifest or the declared features
     │   ├── NoChampion        no version carries the alias `champion`
@@ -145,6 +148,18 @@ class RegistryRefused(RegistryError):  # noqa: N818
 
 class ArchiveError(RapportError):
     exit_code = 3
+
+
+class EdgeError(RapportError):
+    exit_code = 3
+
+
+class EdgeFull(EdgeError):  # noqa: N818
+    pass
+
+
+class EdgeUnwritable(EdgeError):  # noqa: N818
+    pass
 
 
 class ModelError(RapportError):

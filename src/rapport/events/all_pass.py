@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rapport.errors import EventError
-from rapport.events.money import MAX_MICROS, micros_of
+from rapport.events.money import MAX_MICROS
+from rapport.events.money_columns import micros_of
 from rapport.events.rules import FIRST_TIME, is_currency, says_something
 from rapport.events.schema import CustomerClick, Event, PurchaseEvent
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import msgspec
 
 from rapport.errors import EventError
-from rapport.events.all_pass import all_pass
 from rapport.events.refusal import explain
 from rapport.events.rules import check_event
 from rapport.events.schema import EVENT_TYPES, TOPICS, Event
@@ -75,6 +74,9 @@ def decode_many(topic: str, values: Sequence[bytes], formats: Registered | None 
 
 def _flawless(topic: str, read: Any, values: Sequence[bytes]) -> list[Event | EventError] | None:
     """The events, if all are plain JSON and none is to be refused; None: perhaps not, look at them one by one."""
+    # Only here: it takes NumPy and Arrow, three times the memory of all that `decode` needs, and the edge has little.
+    from rapport.events.all_pass import all_pass
+
     if max(map(len, values), default=0) > MAX_EVENT_BYTES:
         return None
     try:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from rapport.errors import EventError
 from rapport.events.block import block_schema
-from rapport.events.money import micros_of
+from rapport.events.money_columns import micros_of
 from rapport.events.schema import EVENT_TYPES, Event
 from rapport.events.text import analyse
 from rapport.events.times import MAX_AHEAD_US, event_times
