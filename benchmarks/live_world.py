@@ -80,6 +80,8 @@ class LiveWorld:
             time.sleep(0.005)
 
     def _ingested(self) -> bool:
+        if self.settings.bus_url:
+            return self._read("ingest", CLICKS)
         # A lag is counted record by record; the newest one is enough here.
         return all(
             not (newest := self.redis.xrevrange(f"rapport:bus:{CLICKS}:{part}", count=1))
@@ -88,9 +90,12 @@ class LiveWorld:
         )
 
     def _in_features(self) -> bool:
+        return self._read("features", _CHECKED)
+
+    def _read(self, group: str, topic: str) -> bool:
         return not any(
-            self.bus.reader(_CHECKED, part, self.bus.position("features", _CHECKED, part)).lag()
-            for part in range(self.bus.partitions(_CHECKED))
+            self.bus.reader(topic, part, self.bus.position(group, topic, part)).lag()
+            for part in range(self.bus.partitions(topic))
         )
 
 
@@ -98,7 +103,7 @@ _CHECKED = f"{CLICKS}.checked"
 
 
 @contextmanager
-def live_world(partitions: int = 1) -> Iterator[LiveWorld]:
+def live_world(partitions: int = 1, bus_url: str = "") -> Iterator[LiveWorld]:
     """An installation in a folder that goes away."""
     with tempfile.TemporaryDirectory(prefix="rapport-") as name:
         folder = Path(name)
@@ -107,7 +112,11 @@ def live_world(partitions: int = 1) -> Iterator[LiveWorld]:
         server.start()
         try:
             FeatureStore(repo_path=str(folder)).apply(declared())
-            env = {"RAPPORT_REDIS_TIMEOUT_MS": "5000", "RAPPORT_PARTITIONS": str(partitions)}
+            env = {
+                "RAPPORT_REDIS_TIMEOUT_MS": "5000",
+                "RAPPORT_PARTITIONS": str(partitions),
+                "RAPPORT_BUS_URL": bus_url,
+            }
             yield LiveWorld(load_settings(env, root=folder))
         finally:
             server.stop()

@@ -78,7 +78,8 @@ class Archiver:
         self._every_s = every_s
         self._trimmer = trimmer
         self._held: dict[tuple[str, int], _Held] = {}
-        self._untold: set[tuple[str, int]] = set(feed.places)
+        self._untold: set[tuple[str, int]] = set()
+        self._seen: set[tuple[str, int]] = set()
 
     def handle(self, item: Item) -> None:
         if isinstance(item, Tick):
@@ -87,6 +88,9 @@ class Archiver:
             self._trimmer.tick()
         elif not self._feed.is_void(item):
             self._hold(item)
+
+    def flush(self) -> None:
+        """Records are held until they are many, or old."""
 
     def close(self) -> None:
         """Append what is held, and tell the bus if it answers."""
@@ -138,6 +142,10 @@ class Archiver:
 
     def _tell_bus(self) -> None:
         """Move the group's positions on the bus to those of the archive; what fails is told with the next tick."""
+        places = set(self._feed.places)
+        # A place that is new here may have been archived before, by a process that could not tell any more.
+        self._untold = (self._untold | places - self._seen) & places
+        self._seen = places
         try:
             for place in sorted(self._untold):
                 reached = self._store.position(archive_topic(place[0]), archive_writer(place[1]))
@@ -164,7 +172,7 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     def start(topic: str, partition: int) -> Position:
         return store.position(archive_topic(topic), archive_writer(partition))
 
-    feed = Feed(bus, topics, start, runtime.stop)
+    feed = Feed(bus, GROUP, topics, start, runtime.stop)
     groups = {DECISIONS: (GROUP,), **dict.fromkeys(CHECKED_TOPICS, (GROUP, "features"))}
     every_s = runtime.settings.archive_every_s
     patience = Patience(runtime.stop)
@@ -174,7 +182,7 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     op.output(
         "archive_append",
         checked,
-        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, feed.places, groups))),
+        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, lambda: feed.places, groups))),
     )
 
 

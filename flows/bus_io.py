@@ -15,7 +15,9 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from flows.feed import Feed, Polled
-from rapport.errors import ArchiveError, BusUnavailable, StoreUnavailable
+from flows.helpless import give_up
+from rapport.bus.share import Share
+from rapport.errors import ArchiveError, BusError, BusUnavailable, StoreUnavailable
 
 __all__ = ["TICK", "BusSource", "Handler", "HandlerSink", "Item", "Tick"]
 
@@ -37,6 +39,9 @@ class Handler(Protocol):
     """What a sink does with its items. It raises nothing that a restart would not cure."""
 
     def handle(self, item: Any) -> None: ...
+
+    def flush(self) -> None:
+        """These were all items that came together."""
 
     def close(self) -> None:
         """The flow ends: finish what is held."""
@@ -61,14 +66,14 @@ class BusSource(DynamicSource[Item]):  # type: ignore[misc]
         self._pause_s = pause_s
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _BusPartition:
-        places = self._feed.places[worker_index::worker_count]
-        return _BusPartition(self._feed, places, self._tick_s, self._drain, self._pause_s)
+        share = Share(worker_index, worker_count)
+        return _BusPartition(self._feed, share, self._tick_s, self._drain, self._pause_s)
 
 
 class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
-    def __init__(self, feed: Feed, places: list[tuple[str, int]], tick_s: float, drain: bool, pause_s: float) -> None:
+    def __init__(self, feed: Feed, share: Share, tick_s: float, drain: bool, pause_s: float) -> None:
         self._feed = feed
-        self._places = places
+        self._share = share
         self._tick_s = tick_s
         self._drain = drain
         self._pause_s = pause_s
@@ -81,15 +86,19 @@ class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
         items: list[Item] = []
         try:
             items += self._poll()
-            if not items and not self._drain and not self._pause_s:
+            if not items and not self._pause_s and not (self._drain and self._feed.exhausted()):
                 self._feed.bus.wait(_WAIT_FOR_MORE_S)
                 items += self._poll()
             self._wait_s = 0.0
+            if self._drain and not items and self._feed.exhausted():
+                raise StopIteration
         except (BusUnavailable, StoreUnavailable, ArchiveError) as error:
             _log.warning("reading was put off: %s", error)
             self._wait_s = min(max(self._wait_s * 2, _FIRST_WAIT_S), _LONGEST_WAIT_S)
-        if self._drain and not items and not self._wait_s:
-            raise StopIteration
+        except BusError as error:
+            give_up(error)
+            self._feed.stop.set()
+            raise StopIteration from error
         now_s = time.monotonic()
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + self._tick_s
@@ -101,7 +110,7 @@ class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
         return datetime.now(UTC) + timedelta(seconds=self._wait_s or self._pause_s)
 
     def _poll(self) -> list[Item]:
-        found = (self._feed.poll(*place) for place in self._places)
+        found = (self._feed.poll(*place) for place in self._share.of(self._feed.places))
         return [polled for polled in found if polled is not None]
 
 
@@ -126,6 +135,7 @@ class _HandlerPartition(StatelessSinkPartition[Any]):  # type: ignore[misc]
     def write_batch(self, items: list[Any]) -> None:
         for item in items:
             self._handler.handle(item)
+        self._handler.flush()
 
     def close(self) -> None:
         self._handler.close()

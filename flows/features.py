@@ -17,10 +17,11 @@ from flows.beginning import Beginning
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.declared import Declared
 from flows.feed import Feed, Polled
+from flows.hops import HopCommitter
 from flows.runtime import Runtime, open_runtime
 from flows.updater import Updater
-from rapport.bus.retry import Patience, Stopped, commit_surely
-from rapport.errors import DeclarationError, Fenced, PositionMoved
+from rapport.bus.retry import Patience, Stopped
+from rapport.errors import DeclarationError, Fenced
 from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
 from rapport.online import WRITE_TIMEOUT_S, connect, warm_up_writing
@@ -61,28 +62,13 @@ class PositionCommitter:
     """Commits the positions of what has been applied."""
 
     def __init__(self, feed: Feed, patience: Patience) -> None:
-        self._feed = feed
-        self._patience = patience
+        self._committer = HopCommitter(feed, GROUP, patience)
 
     def handle(self, item: Polled) -> None:
-        if self._feed.is_void(item):
-            return
-        batch = item.batch
-        try:
-            commit_surely(
-                self._feed.bus,
-                self._patience,
-                GROUP,
-                batch.topic,
-                batch.partition,
-                expected=item.after,
-                position=batch.positions[-1],
-            )
-        except PositionMoved as error:
-            _log.info("reading again: %s", error)
-            self._feed.rewind(batch.topic, batch.partition)
-        except Stopped:
-            self._feed.rewind(batch.topic, batch.partition)
+        self._committer.add(item)
+
+    def flush(self) -> None:
+        self._committer.flush()
 
     def close(self) -> None:
         """Nothing is held: each position was committed when it came."""
@@ -102,7 +88,7 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
     client = connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S)
     beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
-    feed = Feed(bus, topics, beginning.start, runtime.stop, share=runtime.share)
+    feed = Feed(bus, GROUP, topics, beginning.start, runtime.stop, share=runtime.share)
     updater = Updater(client, declared)
     checked = op.input("features_checked", flow, BusSource(feed, drain=drain))
     # Polled | Tick

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rapport.bus.protocol import START, Bus, Position, Reader, RecordBatch
+from rapport.bus.protocol import START, Bus, Place, Position, Reader, RecordBatch
 from rapport.bus.share import WHOLE, Share
+from rapport.errors import BusError
 from rapport.events.block import CHECKED_SUFFIX
 
 __all__ = ["Feed", "Polled"]
@@ -45,8 +46,11 @@ class _Place:
 class Feed:
     """Reads partitions from where their results stand.
 
+    Which ones, the bus says, and may say otherwise later: what was read of a partition that was taken away is void.
+
     Args:
         bus: the bus.
+        group: the group of consumers that the flow is one of.
         topics: the topics to read.
         start: gives the position to read a partition after; asked at the start and after each rewind.
         stop: set when the flow shall end.
@@ -56,6 +60,7 @@ class Feed:
     def __init__(
         self,
         bus: Bus,
+        group: str,
         topics: Sequence[str],
         start: Callable[[str, int], Position],
         stop: threading.Event,
@@ -64,10 +69,20 @@ class Feed:
     ) -> None:
         self.bus = bus
         self.stop = stop
-        every = [(topic, partition) for topic in topics for partition in range(bus.partitions(topic))]
-        self.places = share.of(every)
+        self._membership = bus.join(group, topics, share)
+        self._terms: Mapping[Place, int] = {}
         self._start = start
-        self._state = {place: _Place() for place in self.places}
+        self._state: dict[Place, _Place] = {}
+
+    @property
+    def places(self) -> list[Place]:
+        """The topics and partitions that are read here now.
+
+        Raises:
+            BusError: none can be read, and a restart would not cure it.
+        """
+        self._look()
+        return list(self._terms)
 
     def poll(self, topic: str, partition: int) -> Polled | None:
         """The partition's next records; None when there are none.
@@ -75,12 +90,15 @@ class Feed:
         Raises:
             BusUnavailable: or what `start` raises.
         """
+        self._look()
+        if (topic, partition) not in self._terms:
+            return None
         place = self._state[topic, partition]
         if place.reader is None:
             if time.monotonic() < place.not_before_s:
                 return None
             place.at = self._start(topic, partition)
-            place.reader = self.bus.reader(topic, partition, place.at)
+            place.reader = self._membership.reader(topic, partition, place.at)
         batch = place.reader.poll(BLOCKS if topic.endswith(CHECKED_SUFFIX) else RECORDS)
         if batch is None:
             return None
@@ -96,5 +114,34 @@ class Feed:
         place.reader = None
 
     def is_void(self, polled: Polled) -> bool:
-        """The partition was rewound since these records were read."""
+        """The partition was rewound, or taken away, since these records were read."""
+        try:
+            self._look()
+        except BusError:
+            # The source ends the flow for it.
+            return True
         return polled.turn != self._state[polled.batch.topic, polled.batch.partition].turn
+
+    def exhausted(self) -> bool:
+        """Whether all that was on the bus a moment ago has been read, as far as it may be read now.
+
+        Raises:
+            BusUnavailable
+        """
+        self._look()
+        now_s = time.monotonic()
+        here = [self._state[place] for place in self._terms]
+        read = all(place.reader is not None or place.not_before_s > now_s for place in here)
+        return read and self._membership.settled()
+
+    def _look(self) -> None:
+        """Take note of partitions that came and went."""
+        terms = self._membership.places()
+        if terms is self._terms:
+            return
+        for place in self._terms.keys() | terms.keys():
+            if terms.get(place) != self._terms.get(place):
+                state = self._state.setdefault(place, _Place())
+                state.turn += 1
+                state.reader = None
+        self._terms = terms

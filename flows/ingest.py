@@ -5,19 +5,17 @@ python -m bytewax.run flows.ingest:flow
 
 from __future__ import annotations
 
-import logging
-
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.check import check
 from flows.feed import Feed, Polled
+from flows.hops import HopCommitter
 from flows.runtime import Runtime, open_runtime
 from flows.trim import Trimmer
 from rapport.bus.protocol import Position
-from rapport.bus.retry import Patience, Stopped, commit_surely
-from rapport.errors import BusFull, PositionMoved
+from rapport.bus.retry import Patience, Stopped
 from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
 
@@ -25,9 +23,6 @@ __all__ = ["GROUP", "flow", "ingest"]
 
 GROUP = "ingest"
 """The group of consumers whose positions say what has been ingested."""
-
-_WAIT_WHILE_FULL_S = 0.5
-_log = logging.getLogger(__name__)
 
 
 class Ingester:
@@ -38,6 +33,7 @@ class Ingester:
         self._feed = feed
         self._patience = patience
         self._runtime = runtime
+        self._committer = HopCommitter(feed, GROUP, patience)
         self._trimmer = trimmer
 
     def handle(self, item: Item) -> None:
@@ -45,6 +41,9 @@ class Ingester:
             self._trimmer.tick()
         elif not self._feed.is_void(item):
             self._ingest(item)
+
+    def flush(self) -> None:
+        self._committer.flush()
 
     def close(self) -> None:
         """Nothing is held: each batch was committed when it came."""
@@ -56,26 +55,10 @@ class Ingester:
             checked = self._patience.call(
                 lambda: check(batch, partitions, runtime.world_us, runtime.claim, runtime.formats)
             )
-            commit_surely(
-                self._feed.bus,
-                self._patience,
-                GROUP,
-                batch.topic,
-                batch.partition,
-                expected=polled.after,
-                position=batch.positions[-1],
-                outputs=checked.outputs,
-                counts=checked.counts,
-            )
-        except PositionMoved as error:
-            _log.info("reading again: %s", error)
-            self._feed.rewind(batch.topic, batch.partition)
-        except BusFull as error:
-            # Never waited for here: what frees the bus may be a branch of this very worker.
-            _log.warning("ingest of %s/%d waits: %s", batch.topic, batch.partition, error)
-            self._feed.rewind(batch.topic, batch.partition, wait_s=_WAIT_WHILE_FULL_S)
         except Stopped:
             self._feed.rewind(batch.topic, batch.partition)
+            return
+        self._committer.add(polled, checked.outputs, checked.counts)
 
 
 def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
@@ -93,11 +76,11 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
         runtime.forget(topic, partition)
         return bus.position(GROUP, topic, partition)
 
-    feed = Feed(bus, TOPICS, start, runtime.stop, share=runtime.share)
-    trimmer = Trimmer(bus, feed.places, dict.fromkeys(TOPICS, (GROUP,)))
+    feed = Feed(bus, GROUP, TOPICS, start, runtime.stop, share=runtime.share)
+    trimmer = Trimmer(bus, lambda: feed.places, dict.fromkeys(TOPICS, (GROUP,)))
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
     # Polled | Tick
-    # Checked and committed in one step: what is claimed and not committed yet is then of one batch only.
+    # Checked and committed in one step: what is claimed and not committed yet is then one batch of a partition at most.
     op.output("ingest_commit", raw, HandlerSink(lambda: Ingester(feed, Patience(runtime.stop), runtime, trimmer)))
 
 

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from flows.check import Claim
+from flows.helpless import end_with_code
 from rapport.archive import Archive
 from rapport.bus import Bus, open_bus
 from rapport.bus.seen import SeenEvents
@@ -82,6 +83,7 @@ def open_runtime(share: Share = WHOLE) -> Runtime:
     """The runtime for a process of its own: settings from the environment, log to stderr, SIGTERM ends the flows."""
     disable_telemetry()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    end_with_code()
     runtime = make_runtime(load_settings(), share)
     stop_on_signals(runtime.stop)
     return runtime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from rapport.bus.protocol import START, Bus
 from rapport.errors import BusError
@@ -25,11 +25,11 @@ def trim_behind(bus: Bus, topic: str, partition: int, groups: Sequence[str]) -> 
 
 
 class Trimmer:
-    """Trims partitions now and then.
+    """Trims partitions now and then, on a bus that does not forget by itself.
 
     Args:
         bus: the bus.
-        places: topics and partitions.
+        places: gives the topics and partitions, which may change.
         groups: for each topic, all groups that read it.
         every_s: time between two trims, seconds.
     """
@@ -37,7 +37,7 @@ class Trimmer:
     def __init__(
         self,
         bus: Bus,
-        places: Collection[tuple[str, int]],
+        places: Callable[[], Collection[tuple[str, int]]],
         groups: Mapping[str, Sequence[str]],
         *,
         every_s: float = 2.0,
@@ -50,11 +50,11 @@ class Trimmer:
 
     def tick(self) -> None:
         """Trim when it is time; a bus that does not answer is left for the next time."""
-        if time.monotonic() < self._next_s:
+        if self._bus.keeps_read or time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + self._every_s
         try:
-            for topic, partition in self._places:
+            for topic, partition in self._places():
                 trim_behind(self._bus, topic, partition, self._groups[topic])
         except BusError as error:
             _log.info("trimming was put off: %s", error)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import uuid
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
 from rapport.embedded import EmbeddedRedis
+from rapport.errors import ServiceError
 from rapport.settings import disable_telemetry
 
 disable_telemetry()
@@ -39,6 +42,35 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
     return redis_server.url
 
 
+@pytest.fixture(scope="session")
+def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker's address: the one that RAPPORT_KAFKA names, or one that is started for this run."""
+    from rapport.testing.kafka import KafkaServer, kafka_jars
+
+    given = os.environ.get("RAPPORT_KAFKA", "").removeprefix("kafka://")
+    if given:
+        yield given
+        return
+    try:
+        jars = kafka_jars()
+    except ServiceError as error:
+        pytest.skip(f"no broker can be had here: {error}")
+    with KafkaServer(tmp_path_factory.mktemp("kafka"), jars) as server:
+        yield server.bootstrap
+
+
+@pytest.fixture
+def kafka_url(kafka_servers: str) -> str:
+    """The address of the session's broker, as RAPPORT_BUS_URL has it."""
+    return f"kafka://{kafka_servers}"
+
+
+@pytest.fixture
+def kafka_prefix() -> str:
+    """Names of a test's own, so that tests share a broker and nothing else."""
+    return f"t{uuid.uuid4().hex[:12]}."
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cases", type=int, default=130, help="generated cases of each view in the oracle battery")
     parser.addoption("--oracle-seed", type=int, default=None, help="seed of the oracle battery; default: another one")
@@ -54,3 +86,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
     if any(report.nodeid.startswith("tests/oracle/") for report in reports):
         terminalreporter.write_line(f"oracle battery: --oracle-seed {config.option.oracle_seed}")
+    if any("kafka" in report.nodeid for report in reports):
+        given = os.environ.get("RAPPORT_KAFKA")
+        used = f"the broker of RAPPORT_KAFKA={given}" if given else "a real broker, started for the tests (Maven, Java)"
+        terminalreporter.write_line(f"Kafka: {used}")

@@ -10,7 +10,8 @@
     ├── BusError
     │   ├── BusUnavailable    the bus does not answer
     │   ├── BusFull           the bus refuses more until consumers catch up
-    │   └── PositionMoved     another worker has moved the position that this one read
+    │   ├── PositionMoved     another worker has moved the position that this one read
+    │   └── RecordsGone       the bus no longer holds what comes after a position
     ├── StoreError
     │   ├── StoreUnavailable  the online store does not answer in time
     │   ├── RowCorrupt        a stored row that is not in the documented format
@@ -104,6 +105,10 @@ class BusFull(BusError):  # noqa: N818
 
 class PositionMoved(BusError):  # noqa: N818
     pass
+
+
+class RecordsGone(BusError):  # noqa: N818
+    """Retention removed records before they were read; the message says which, and how to go on."""
 
 
 class StoreError(RapportError):

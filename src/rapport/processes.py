@@ -11,10 +11,13 @@ from pathlib import Path
 import msgspec
 import psutil
 
-__all__ = ["MARK", "ProcessId", "identify", "is_alive", "kill_all", "marked", "terminate"]
+__all__ = ["HELPLESS", "MARK", "ProcessId", "identify", "is_alive", "kill_all", "marked", "terminate"]
 
 MARK = "_RAPPORT_PROCESS"
 """Variable by which a process and its descendants are known to belong together."""
+HELPLESS = 78
+"""The exit code of a process that said, as the last CRITICAL line of its log, why it cannot go on, and that starting it
+again would not help."""
 _POLL_S = 0.02
 _KILL_S = 5.0
 

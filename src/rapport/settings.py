@@ -34,13 +34,37 @@ class Settings:
     """Everything that Rapport writes: Redis, archive, models, MLflow, reports, logs. Default `<root>/.rapport`."""
     redis_url: str = ""
     """A Redis to use (`redis://`, `rediss://`, `unix://`). Empty: Rapport starts its own in data_dir."""
+    bus_url: str = ""
+    """A Kafka cluster as the bus (`kafka://host:port,host:port`). Empty: Redis Streams in the Redis of redis_url, which
+    also keeps the clock and the memory of event ids when Kafka is the bus."""
+    kafka_prefix: str = ""
+    """Put before the names of all topics, groups and transactions: several installations on one cluster."""
+    kafka_replication: int = 1
+    """Replicas of each partition of the topics that Rapport creates; 3 where losing a machine must lose nothing. 1 to
+    16."""
+    kafka_retention_h: int = 168
+    """How long the topics that Rapport creates keep their records, hours."""
+    kafka_security: str = "plaintext"
+    """How Kafka is reached."""
+    kafka_sasl: str = "SCRAM-SHA-512"
+    """The SASL mechanism, with kafka_security `sasl_plaintext` or `sasl_ssl`."""
+    kafka_username: str = ""
+    """The SASL user."""
+    kafka_password_file: str = ""
+    """A file whose first line is the SASL user's password."""
+    kafka_ca_file: str = ""
+    """PEM certificates of the authorities that the brokers' certificates are checked against. Empty: the system's."""
+    kafka_cert_file: str = ""
+    """This client's PEM certificate, where the brokers ask for one."""
+    kafka_key_file: str = ""
+    """The private key of kafka_cert_file, PEM, not encrypted."""
     store_url: str = ""
     """Where the online store's rows are, if not in that Redis: another one, or a Redis Cluster
     (`redis+cluster://host:port,host:port`; `rediss+cluster://` with TLS). Empty: in the Redis of redis_url, with the
     bus."""
     partitions: int = 1
-    """Partitions of each event topic on the embedded bus. 1 to 256; once data has been written, `rapport partitions`
-    changes it."""
+    """Partitions of each event topic. 1 to 256; once data has been written, `rapport partitions` changes it on the
+    embedded bus."""
     workers: int = 1
     """Processes that share the partitions of all event topics for ingest and features. 1 to 64; more than there are
     partitions help only as far as there are several topics."""
@@ -53,7 +77,8 @@ class Settings:
     redis_timeout_ms: int = 50
     """Socket and connect timeout of online reads. 1 to 10,000 ms."""
     bus_max_length: int = 5_000_000
-    """Records that one partition of an event topic may hold before producers are refused (HTTP 429)."""
+    """Records that one partition of an event topic may hold before producers are refused (HTTP 429). On Kafka: that a
+    group may be behind in it."""
     registry_url: str = ""
     """Schema Registry of events in Avro, JSON Schema and Protocol Buffers: address of Confluent's API
     (`https://host:8081`; Apicurio: with `/apis/ccompat/v7`). Empty: events are plain JSON."""
@@ -89,6 +114,8 @@ class Settings:
 _LIMITS: dict[str, tuple[float, float]] = {
     "partitions": (1, 256),
     "workers": (1, 64),
+    "kafka_replication": (1, 16),
+    "kafka_retention_h": (1, 876_000),
     "port": (1024, 65_000),
     "deadline_ms": (1, 10_000),
     "redis_timeout_ms": (1, 10_000),
@@ -102,6 +129,14 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "drift_every_s": (1, 86_400),
     "drift_window_s": (60, 31_536_000),
 }
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "kafka_security": ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
+    "kafka_sasl": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+}
+
+_OF_TESTS = ("kafka",)
+"""Variables that tests read and no installation does: RAPPORT_KAFKA is a broker to test with."""
 
 
 def load_settings(env: Mapping[str, str] | None = None, *, root: Path | None = None) -> Settings:
@@ -118,7 +153,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, root: Path | None = N
     names = [field.name for field in fields(Settings)]
     given = {key[len(_PREFIX) :].lower(): text for key, text in env.items() if key.startswith(_PREFIX)}
     for name in given:
-        if name not in names:
+        if name not in names and name not in _OF_TESTS:
             raise SettingsError(_unknown(name, names))
     where = root or (Path(given["root"]) if given.get("root") else find_root(Path.cwd()))
     values: dict[str, object] = {"root": where.resolve()}
@@ -164,6 +199,8 @@ def _unknown(name: str, names: list[str]) -> str:
 
 def _parse(name: str, kind: str, text: str) -> object:
     if kind == "str":
+        if name in _CHOICES and text not in _CHOICES[name]:
+            raise SettingsError(f"{_PREFIX}{name.upper()}={text!r}: {', '.join(_CHOICES[name])} are allowed")
         return text
     try:
         value = int(text) if kind == "int" else float(text)

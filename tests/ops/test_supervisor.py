@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rapport.errors import ServiceError
-from rapport.processes import ProcessId, identify, is_alive
+from rapport.processes import HELPLESS, ProcessId, identify, is_alive
 from rapport.settings import Settings
 from rapport.supervisor.backoff import Backoff
 from rapport.supervisor.logs import open_log, tail, trim_log
@@ -153,6 +153,18 @@ raise SystemExit("the disk is on fire")
     assert "the disk is on fire" in caplog.text
     assert "not started again" in running.state.services[0].note
     assert running.state.services[1].health is Health.OK
+
+
+def test_one_that_says_that_it_cannot_go_on_is_left_alone(run, tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.stderr.write("2025-03-01 CRITICAL flows.helpless: the oldest record is gone: do this\\nINFO bye\\n")
+sys.exit({HELPLESS})
+"""
+    running = run(python("strong", SLEEP, tmp_path), python("helpless", code, tmp_path, stage=1, steady_s=0.0))
+    running.until(lambda: running.error is not None or running.state.services[-1].health is Health.GIVEN_UP)
+    assert "cannot go on: the oldest record is gone: do this" in f"{running.error} {running.state}"
+    assert running.state.services[-1].restarts == 0
 
 
 def test_one_that_never_works_stops_everything_and_shows_its_log(run, tmp_path: Path) -> None:

@@ -21,7 +21,12 @@ def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
 
     Raises:
         ServiceError: the embedded Redis has never been started.
+        SettingsError: an address or a file that cannot be right.
     """
+    if settings.bus_url:
+        from rapport.bus.kafka import KafkaBus
+
+        return KafkaBus.of(settings, timeout_s=timeout_s)
     from rapport.bus.redis_streams import RedisStreamsBus
     from rapport.embedded import redis_url
 

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
-__all__ = ["START", "Bus", "Message", "Position", "Reader", "RecordBatch"]
+from rapport.bus.share import WHOLE, Share
+from rapport.errors import BusError
+
+__all__ = ["START", "Bus", "Hop", "Membership", "Message", "Place", "Position", "Reader", "RecordBatch"]
+
+Place: TypeAlias = tuple[str, int]
+"""A topic and one of its partitions."""
 
 
 class Position(NamedTuple):
@@ -81,8 +87,49 @@ class Reader(Protocol):
         """Records in the partition behind this reader's position."""
 
 
+class Membership(Protocol):
+    """The partitions of some topics that this process reads for a group. They may change at any time."""
+
+    def places(self) -> Mapping[Place, int]:
+        """What is ours now, each with a number that is another one when it was given away and came back meanwhile. The
+        same object until something changes.
+
+        Raises:
+            BusError: this process can be no member; a restart would not cure it.
+        """
+
+    def reader(self, topic: str, partition: int, after: Position = START) -> Reader:
+        """A reader of a place that is ours; it gives nothing any more when the place is no longer, or when another
+        reader of it is made."""
+
+    def settled(self) -> bool:
+        """Whether places have been given out, and the readers have nothing left that was on the bus a moment ago."""
+
+
+class Hop(NamedTuple):
+    """What came of a batch: `outputs` and `counts`, and a position to move on from `expected` to `position`."""
+
+    topic: str
+    partition: int
+    expected: Position
+    position: Position
+    outputs: Sequence[Message] = ()
+    counts: Mapping[str, int] | None = None
+
+
 class Bus(Protocol):
+    keeps_read: bool
+    """Whether records stay, for as long as the bus itself is told to keep them, when all have read them; otherwise the
+    flows trim what they have read."""
+
+    one_step: bool
+    """Whether `commit_all` makes one step of all hops, and should be given those that came together."""
+
     def partitions(self, topic: str) -> int: ...
+
+    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> Membership:
+        """Read topics for a group. A bus whose groups share their partitions out by themselves takes `share` as this
+        process's name among those of this machine."""
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Append all messages; on return the bus holds them.
@@ -122,6 +169,16 @@ class Bus(Protocol):
             PositionMoved: the stored position is not `expected`: another worker has the partition.
             BusFull: a topic of the outputs is at its limit; nothing was done, try again later.
             BusUnavailable: whether it was done is not known; rapport.bus.retry.commit_surely finds out.
+        """
+
+    def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
+        """Commit several partitions' hops, each as `commit` would, in one step if the bus can.
+
+        Returns:
+            For each hop None, or the PositionMoved or BusFull for which it was refused.
+
+        Raises:
+            BusUnavailable: whether a hop was done is not known, for each of them.
         """
 
     def counts(self, prefix: str = "") -> dict[str, int]:

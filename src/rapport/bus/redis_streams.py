@@ -17,8 +17,10 @@ from redis.retry import Retry
 
 from rapport.bus import scripts
 from rapport.bus.keys import partition_for
-from rapport.bus.protocol import START, Message, Position
+from rapport.bus.membership import FixedMembership, commit_each
+from rapport.bus.protocol import START, Hop, Message, Position
 from rapport.bus.redis_reader import Entry, RedisReader, SharedRead, parse_id, to_id
+from rapport.bus.share import WHOLE, Share
 from rapport.errors import BusError, BusFull, BusUnavailable, PositionMoved, SettingsError
 
 __all__ = ["RedisStreamsBus"]
@@ -44,6 +46,9 @@ class RedisStreamsBus:
         max_length: records that one partition of a topic may hold; more are refused with BusFull.
         timeout_s: longest wait for an answer, seconds; then BusUnavailable.
     """
+
+    keeps_read = False
+    one_step = False
 
     def __init__(
         self, redis_url: str, *, partitions: int = 1, max_length: int = 5_000_000, timeout_s: float = 5.0
@@ -78,6 +83,9 @@ class RedisStreamsBus:
 
     def partitions(self, topic: str) -> int:
         return self._partitions
+
+    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> FixedMembership:
+        return FixedMembership(self, topics, share)
 
     def publish(self, messages: Sequence[Message]) -> None:
         streams, totals, records = self._routed(messages)
@@ -127,6 +135,9 @@ class RedisStreamsBus:
                 "another worker has this partition"
             )
         self._check_answer(answer, streams)
+
+    def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
+        return commit_each(self, group, hops)
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         with self._reached():

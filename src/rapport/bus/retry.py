@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from rapport.bus.protocol import Bus, Message, Position
-from rapport.errors import BusUnavailable, RegistryUnavailable, StoreUnavailable
+from rapport.bus.protocol import Bus, Hop, Message, Position
+from rapport.errors import BusError, BusUnavailable, RegistryUnavailable, StoreUnavailable
 
-__all__ = ["Patience", "Stopped", "commit_surely"]
+__all__ = ["Patience", "Stopped", "commit_all_surely", "commit_surely"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -79,3 +79,26 @@ def commit_surely(
         bus.commit(group, topic, partition, expected=expected, position=position, outputs=outputs, counts=counts)
 
     patience.call(once)
+
+
+def commit_all_surely(bus: Bus, patience: Patience, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
+    """Bus.commit_all, through failures, as commit_surely does it.
+
+    Returns:
+        For each hop None, or the PositionMoved or BusFull for which it was refused.
+
+    Raises:
+        Stopped
+    """
+    tried = False
+
+    def once() -> list[BusError | None]:
+        nonlocal tried
+        left = hops
+        if tried:
+            left = [hop for hop in hops if bus.position(group, hop.topic, hop.partition) != hop.position]
+        tried = True
+        refused = dict(zip(map(id, left), bus.commit_all(group, left), strict=True))
+        return [refused.get(id(hop)) for hop in hops]
+
+    return patience.call(once)

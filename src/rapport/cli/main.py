@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rapport.cli import (
+    bus,
     consistency,
     customers,
     data,
@@ -67,6 +68,7 @@ for _command in (
     processes.down,
     processes.status,
     processes.partitions,
+    bus.bus,
     views.views,
     data.replay,
     rebuilding.rebuild,

@@ -58,6 +58,7 @@ def settings_page() -> str:
     for field in dataclasses.fields(Settings):
         low, high = settings_module._LIMITS.get(field.name, (None, None))
         allowed = f"{_number(low)} to {_number(high)}" if low is not None else ""
+        allowed = ", ".join(f"`{choice}`" for choice in settings_module._CHOICES.get(field.name, ())) or allowed
         default = "" if field.default in (dataclasses.MISSING, "") else f"`{_number(field.default)}`"
         kind = {"Path": "path", "str": "text"}.get(str(field.type), str(field.type))
         rows.append(f"| `RAPPORT_{field.name.upper()}` | {kind} | {default} | {allowed} | {meanings[field.name]} |\n")

@@ -6,7 +6,7 @@ import logging
 import subprocess
 import time
 
-from rapport.processes import MARK, identify, is_alive, kill_all, marked, terminate
+from rapport.processes import HELPLESS, MARK, identify, is_alive, kill_all, marked, terminate
 from rapport.supervisor.backoff import Backoff
 from rapport.supervisor.logs import open_log, tail, trim_log
 from rapport.supervisor.service import Service
@@ -62,7 +62,7 @@ class Child:
             self.state.restarts += 1
             self.start()
         elif self._process is not None and self._process.poll() is not None:
-            self._died(_describe(self._process.returncode))
+            self._died(_describe(self._process.returncode), self._process.returncode)
         elif self._process is not None and now_s >= self._check_at_s:
             self._check(now_s)
 
@@ -100,13 +100,17 @@ class Child:
             self.state.note = note
         self._check_at_s = now_s + (_CHECK_EVERY_STARTING_S if note and starting else _CHECK_EVERY_S)
 
-    def _died(self, how: str) -> None:
+    def _died(self, how: str, code: int = 1) -> None:
         now_s = time.monotonic()
         self._sweep()
         self.state.process = None
-        delay_s = self._backoff.died(now_s - self._started_s)
+        delay_s = None if code == HELPLESS else self._backoff.died(now_s - self._started_s)
         if delay_s is None:
             self.state.health = Health.GIVEN_UP
+            if code == HELPLESS:
+                self.state.note = f"cannot go on: {_said(self.tail())}"
+                _log.error("%s %s", self.service.name, self.state.note)
+                return
             self.state.note = f"{how}, {self._backoff.deaths} times in a row; not started again"
             _log.error("%s %s; its log ends:\n%s", self.service.name, self.state.note, "\n".join(self.tail()))
             return
@@ -129,3 +133,9 @@ class Child:
 
 def _describe(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _said(lines: list[str]) -> str:
+    """What the last critical line of a log says, without when and by whom."""
+    critical = [line.partition(" CRITICAL ")[2] for line in lines if " CRITICAL " in line]
+    return critical[-1].partition(": ")[2] if critical else "its log says why"

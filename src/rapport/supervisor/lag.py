@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from rapport.bus.groups import consumers
 from rapport.errors import BusError, ServiceError
 from rapport.settings import Settings
 
-__all__ = ["consumers", "lags"]
+__all__ = ["lags", "lags_by_partition"]
 
 
 def lags(settings: Settings) -> dict[str, int]:
     """Records behind, by `group topic`; groups that are not behind are there with 0, and empty when the bus is down."""
-    from rapport.bus import open_bus
-
     try:
-        bus = open_bus(settings)
-        return {
-            f"{group} {topic}": sum(
-                bus.reader(topic, partition, bus.position(group, topic, partition)).lag()
-                for partition in range(bus.partitions(topic))
-            )
-            for group, topic in consumers()
-        }
+        found = lags_by_partition(settings)
     except (BusError, ServiceError):
         return {}
+    return {
+        f"{group} {topic}": sum(behind for place, behind in found.items() if place[:2] == (group, topic))
+        for group, topic in consumers()
+    }
 
 
-def consumers() -> list[tuple[str, str]]:
-    """Each group of consumers and a topic that it reads."""
-    from rapport.events.schema import TOPICS
+def lags_by_partition(settings: Settings) -> dict[tuple[str, str, int], int]:
+    """Records behind, by group, topic and partition.
 
-    found = [("ingest", topic) for topic in TOPICS]
-    found += [(group, f"{topic}.checked") for group in ("features", "archive") for topic in TOPICS]
-    return [*found, ("archive", "decisions")]
+    Raises:
+        BusError, ServiceError
+    """
+    from rapport.bus import open_bus
+
+    bus = open_bus(settings)
+    return {
+        (group, topic, partition): bus.reader(topic, partition, bus.position(group, topic, partition)).lag()
+        for group, topic in consumers()
+        for partition in range(bus.partitions(topic))
+    }

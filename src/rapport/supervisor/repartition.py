@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rapport.bus.groups import consumers
 from rapport.embedded import EmbeddedRedis, redis_url
 from rapport.errors import ServiceError, SettingsError
 from rapport.settings import Settings
 from rapport.supervisor.control import status
-from rapport.supervisor.lag import consumers
 
 if TYPE_CHECKING:
     import redis
@@ -33,6 +33,11 @@ def repartition(settings: Settings, partitions: int) -> Settings:
     """
     if not 1 <= partitions <= 256:
         raise SettingsError(f"{partitions} partitions: 1 to 256 are allowed")
+    if settings.bus_url:
+        raise SettingsError(
+            "the bus is Kafka, whose topics keep their number of partitions here: docs/kafka.md says how to move to "
+            "topics with another one"
+        )
     if status(settings) is not None:
         raise ServiceError("the partitions cannot change while their workers run: `rapport down` first")
     import redis

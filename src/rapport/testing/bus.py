@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rapport.bus.keys import partition_for
-from rapport.bus.protocol import START, Message, Position, RecordBatch
+from rapport.bus.membership import FixedMembership, commit_each
+from rapport.bus.protocol import START, Hop, Message, Position, RecordBatch
+from rapport.bus.share import WHOLE, Share
 from rapport.clock import Clock, SystemClock
-from rapport.errors import BusFull, PositionMoved
+from rapport.errors import BusError, BusFull, PositionMoved
 
 __all__ = ["MemoryBus"]
 
@@ -25,6 +27,9 @@ class _Record:
 class MemoryBus:
     """See rapport.bus.protocol.Bus. Positions are (offset from 1, 0). Safe for threads."""
 
+    keeps_read = False
+    one_step = False
+
     def __init__(self, *, partitions: int = 1, max_length: int = 5_000_000, clock: Clock | None = None) -> None:
         self._partitions = partitions
         self._max_length = max_length
@@ -38,6 +43,9 @@ class MemoryBus:
 
     def partitions(self, topic: str) -> int:
         return self._partitions
+
+    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> FixedMembership:
+        return FixedMembership(self, topics, share)
 
     def publish(self, messages: Sequence[Message]) -> None:
         with self._lock:
@@ -71,6 +79,9 @@ class MemoryBus:
             self._append(outputs)
             self._counts.update(counts or {})
             self._positions[group, topic, partition] = position
+
+    def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
+        return commit_each(self, group, hops)
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         return {name: amount for name, amount in sorted(self._counts.items()) if name.startswith(prefix)}

