@@ -173,8 +173,8 @@ class KinesisBus:
                 group, topic, partition, expected=expected, position=position, outputs=outputs, counts=counts
             )
             return
-        texts = [self._known(topic, partition, one).text for one in (expected, position)]
-        self._rest.commit_text(group, self.name(topic), partition, *texts, outputs, counts)
+        was, now = (self._known(topic, partition, one).text for one in (expected, position))
+        self._rest.commit_text(group, self.name(topic), partition, was, now, outputs, counts)
         self._committed[group, topic, partition] = position
         with self._lock:
             known = self._checkpoints[topic, partition]
@@ -199,7 +199,7 @@ class KinesisBus:
 
     def _note(self, topic: str, number: int, checkpoint: Checkpoint) -> None:
         with self._lock:
-            self._checkpoints.setdefault((topic, number), {})[checkpoint.count] = checkpoint
+            self._checkpoints.setdefault((topic, number), {})[checkpoint.read] = checkpoint
 
     def _known(self, topic: str, number: int, position: Position) -> Checkpoint:
         with self._lock:
@@ -211,17 +211,15 @@ class KinesisBus:
     def _lag(self, topic: str, number: int, at: Checkpoint) -> int:
         """0, or how long ago the next record arrived, milliseconds. An answer holds for two seconds: a shard takes few
         calls."""
-        asked_s, lag = self._lags.get((topic, number, at.count), (-1e9, 0))
+        asked_s, lag = self._lags.get((topic, number, at.read), (-1e9, 0))
         if time.monotonic() - asked_s < _LAG_HOLDS_S:
             return lag
         lag = self._asked_lag(topic, number, at) if number in self.streams.get(topic).shards else 0
         self._lags = {key: one for key, one in self._lags.items() if key[:2] != (topic, number)}
-        self._lags[topic, number, at.count] = (time.monotonic(), lag)
+        self._lags[topic, number, at.read] = (time.monotonic(), lag)
         return lag
 
     def _asked_lag(self, topic: str, number: int, at: Checkpoint) -> int:
-        fetched = self._cursor(topic, number, at).fetch(2, remember=False)
-        if not fetched.records:
-            return fetched.behind_ms
-        arrived_ms = round(fetched.records[0]["ApproximateArrivalTimestamp"].timestamp() * 1_000)
-        return max(1, int(time.time() * 1_000) - arrived_ms)
+        cursor = self._cursor(topic, number, at)
+        fetched = cursor.fetch(2, remember=False)
+        return max(1, int(time.time() * 1_000) - cursor.at.arrival_ms) if fetched.records else fetched.behind_ms

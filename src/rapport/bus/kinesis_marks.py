@@ -2,8 +2,8 @@
 
 A position in a shard is the number of records read of it, for sequence numbers do not fit one. It is stored with the
 sequence number of the last record and that record's arrival, `12-0@4959…@1700000000000`, as one text that a commit
-compares and replaces. Which number a record has never changes: the first record that was read after a position without a
-sequence number is noted before any is handed out.
+compares and replaces. Which number a record has never changes: the first record that was read after a position without
+a sequence number is noted before any is handed out.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ class Checkpoint(NamedTuple):
     """How far a shard has been read.
 
     Attributes:
-        count: records read.
+        read: how many of its records.
         sequence: of the last one; "": none since the oldest one was asked for.
         arrival_ms: of the last one.
     """
 
-    count: int
+    read: int
     sequence: str = ""
     arrival_ms: int = 0
 
     @property
     def position(self) -> Position:
-        return Position(self.count, 0)
+        return Position(self.read, 0)
 
     @property
     def text(self) -> str:
         """As it is stored."""
-        return f"{self.count}-0@{self.sequence}@{self.arrival_ms}" if self.sequence else f"{self.count}-0"
+        return f"{self.read}-0@{self.sequence}@{self.arrival_ms}" if self.sequence else f"{self.read}-0"
 
     @classmethod
     def parse(cls, text: bytes) -> Checkpoint:

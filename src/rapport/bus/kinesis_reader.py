@@ -120,7 +120,7 @@ class ShardReader:
             fetched = call.result()
         except BusUnavailable as error:
             self._failed += 1
-            wait_s = random.uniform(0.5, 1.0) * min(_LONGEST_WAIT_S, _EVERY_S * 2**self._failed)
+            wait_s = random.uniform(0.5, 1.0) * min(_LONGEST_WAIT_S, _EVERY_S * 2**self._failed)  # noqa: S311
             self._not_before_s = time.monotonic() + wait_s
             _log.warning("reading %s of %s again in %.1f s: %s", shard_id(self._number), self._topic, wait_s, error)
             return
@@ -130,10 +130,10 @@ class ShardReader:
         self._all_seen_s = self._asked_s if not fetched.records and not fetched.behind_ms else 0.0
 
     def _batch(self, taken: Sequence[Mapping[str, Any]]) -> RecordBatch:
-        first = self._at.count + 1
+        first = self._at.read + 1
         arrivals_us = [round(one["ApproximateArrivalTimestamp"].timestamp() * 1_000) * 1_000 for one in taken]
         names = [parse_key(one["PartitionKey"]) for one in taken]
-        self._at = Checkpoint(self._at.count + len(taken), taken[-1]["SequenceNumber"], arrivals_us[-1] // 1_000)
+        self._at = Checkpoint(self._at.read + len(taken), taken[-1]["SequenceNumber"], arrivals_us[-1] // 1_000)
         self._handed_out(self._at)
         return RecordBatch(
             self._topic,

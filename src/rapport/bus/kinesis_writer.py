@@ -98,7 +98,7 @@ def _refused(link: KinesisLink, stream: str, records: list[dict[str, Any]]) -> l
 
 def _wait(stream: str, tries: int, deadline_s: float, held: int) -> None:
     # Jitter, so that producers that were refused together do not come back together.
-    wait_s = random.uniform(0.5, 1.0) * min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)
+    wait_s = random.uniform(0.5, 1.0) * min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)  # noqa: S311
     if time.monotonic() + wait_s < deadline_s:
         time.sleep(wait_s)
         return

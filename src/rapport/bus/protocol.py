@@ -184,8 +184,8 @@ class Bus(Protocol):
         """
 
     def continues(self, topic: str, partition: int) -> Sequence[int]:
-        """Partitions whose keys this one has taken over, of a bus that splits and merges them; each had been read to its
-        end before this one was begun."""
+        """Partitions whose keys this one has taken over, on a bus that splits and merges them; each had been read to
+        its end before this one was begun."""
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         """The durable counters whose name starts with `prefix`."""

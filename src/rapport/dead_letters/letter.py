@@ -40,8 +40,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = ""
     """What it was checked against, as `schema_of` names it; "" for letters that were written before this was kept."""
     source: str = ""
-    """How the system that it came from names the record, where the position does not say it: Kinesis's shard and sequence
-    number (`shardId-000000000003:4959…`)."""
+    """How the system that it came from names the record, where the position does not say it: Kinesis's shard and
+    sequence number (`shardId-000000000003:4959…`)."""
     headers: dict[str, str] = {}
     """Of a webhook's payload: the headers that its mapping reads."""
     customers: list[str] = []
