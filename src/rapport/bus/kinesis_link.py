@@ -126,9 +126,9 @@ class KinesisLink:
             return BusUnavailable(f"{where}: {error}")
         if code == "ResourceNotFoundException":
             return BusError(
-                f"{where}: there is no such stream or shard in {self._region}. Rapport creates no streams, which cost "
-                f"by the hour: `aws kinesis create-stream --stream-name {stream or 'NAME'}`, or correct prefix and region "
-                "in RAPPORT_BUS_URL"
+                f"{where}: there is no such stream or shard in {self._region}. Rapport creates none, as they cost "
+                f"by the hour: `aws kinesis create-stream --stream-name {stream or 'NAME'}`, or correct prefix and "
+                "region in RAPPORT_BUS_URL"
             )
         return BusError(f"{where}: {error}; docs/kinesis.md lists the permissions that are needed")
 

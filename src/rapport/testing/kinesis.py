@@ -1,13 +1,14 @@
 """A Kinesis to test with: moto's server, with what it lacks of the real one.
 
-moto moves a shard's records to its children when it is split or merged, numbers them anew, goes on writing to the closed
-shard, and never says that it has ended; nothing is ever throttled, and retention removes nothing. Here a closed shard
-keeps what it had and ends, children begin empty, sequence numbers have 56 digits and ascend, and a test can throttle the
-server and let retention pass.
+moto moves a shard's records to its children when it is split or merged, numbers them anew, goes on writing to the
+closed shard, and never says that it has ended; nothing is ever throttled, and retention removes nothing. Here a closed
+shard keeps what it had and ends, children begin empty, sequence numbers have 56 digits and ascend, and a test can
+throttle the server and let retention pass.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import threading
@@ -19,6 +20,8 @@ __all__ = ["REGION", "KinesisServer"]
 REGION = "eu-central-1"
 _FIRST_SEQUENCE = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898
 _REFUSED = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "asked for by a test"}
+_ACCOUNT = "123456789012"
+"""Whose streams moto thinks that they are."""
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 
@@ -38,6 +41,10 @@ class KinesisServer:
         self.refuse_writes = 0
         self.calls = {"get_records": 0, "put_records": 0}
         self._server: Any = None
+        self._client: Any = None
+        self._models: Any = None
+        self._backend: Any = None
+        self._original: Any = None
 
     def __enter__(self) -> KinesisServer:
         for name, value in _CREDENTIALS.items():
@@ -67,10 +74,12 @@ class KinesisServer:
         return f"kinesis://{REGION}?prefix={prefix}&endpoint={self.endpoint}"
 
     def client(self) -> Any:
-        """A client of boto3, as any producer has one."""
-        import boto3
+        """A client of boto3, as any producer has one. Safe for threads."""
+        if self._client is None:
+            import boto3
 
-        return boto3.session.Session().client("kinesis", region_name=REGION, endpoint_url=self.endpoint)
+            self._client = boto3.session.Session().client("kinesis", region_name=REGION, endpoint_url=self.endpoint)
+        return self._client
 
     def create(self, stream: str, shards: int = 1) -> None:
         """Create a stream."""
@@ -109,14 +118,11 @@ class KinesisServer:
         return self._stream(stream).shards[f"shardId-{number:012d}"]
 
     def _stream(self, name: str) -> Any:
-        from moto.core import DEFAULT_ACCOUNT_ID
-
-        return self._models.kinesis_backends[DEFAULT_ACCOUNT_ID][REGION].streams[name]
+        return self._models.kinesis_backends[_ACCOUNT][REGION].streams[name]
 
     def _repair(self) -> None:
-        import moto.kinesis.models as models
-
-        self._models, self._backend = models, models.KinesisBackend
+        self._models = models = importlib.import_module("moto.kinesis.models")
+        self._backend = models.KinesisBackend
         self._original = models.Shard, models.Stream, self._backend.get_records, self._backend.put_records
         models.Shard, models.Stream, self._backend.get_records, self._backend.put_records = _repaired(models, self)
 
