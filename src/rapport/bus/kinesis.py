@@ -223,3 +223,22 @@ class KinesisBus:
         cursor = self._cursor(topic, number, at)
         fetched = cursor.fetch(2, remember=False)
         return max(1, int(time.time() * 1_000) - cursor.at.arrival_ms) if fetched.records else fetched.behind_ms
+
+    def look(self, topic: str, number: int, at: Position) -> None:
+        """See whether a shard can be read on from a position.
+
+        Raises:
+            RecordsGone: it cannot.
+            BusUnavailable, BusError
+        """
+        self._asked_lag(topic, number, self._known(topic, number, at))
+
+    def restart(self, group: str, topic: str, number: int, expected: Position, position: Checkpoint) -> None:
+        """Let a group read a shard from its oldest record on, counting from a position without a sequence number.
+
+        Raises:
+            PositionMoved: a worker reads on.
+            BusUnavailable
+        """
+        self._note(topic, number, position)
+        self.commit(group, topic, number, expected=expected, position=position.position)

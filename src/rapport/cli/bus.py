@@ -57,6 +57,6 @@ def _seek(group: str, topic: str, as_json: bool) -> None:
         emit([{"partition": part, "from": list(was), "to": list(now)} for part, was, now in moved])
         return
     for part, was, now in moved:
-        say(f"{group} goes on in {topic}/{part} from offset {now.hi}; it was at {was.hi}")
+        say(f"{group} goes on in {topic}/{part} from the oldest record there is, at {now.hi}; it was at {was.hi}")
     if not moved:
         say(f"{group} is where it can go on in all of {topic}: nothing was changed")
