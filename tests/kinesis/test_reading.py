@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.runtime import Runtime
 from rapport.bus import START, Message, Position, RecordBatch
 from rapport.bus.kinesis import KinesisBus
 from rapport.bus.kinesis_reader import ShardReader
 from rapport.errors import BusError, BusFull, PositionMoved, RecordsGone, SettingsError
 from rapport.settings import load_settings
+from rapport.supervisor.seek import seek_oldest
 from rapport.testing.kinesis import KinesisServer
 
 TOPIC = "customer_clicks"
@@ -142,7 +144,11 @@ def test_what_retention_removed_after_it_was_read_is_no_loss(
     assert [p.hi for b in read(bus.shard_reader(TOPIC, 0, at), 2) for p in b.positions] == [6, 7]
 
 
-def test_what_retention_removed_before_it_was_read_stops(bus: KinesisBus, kinesis: KinesisServer, prefix: str) -> None:
+def test_what_retention_removed_before_it_was_read_stops(
+    bus: KinesisBus, kinesis: KinesisServer, prefix: str, runtime: Runtime
+) -> None:
+    settings = runtime.settings
+    bus.marks.take("ingest", bus.name(TOPIC), [0])
     bus.publish(messages(5))
     commit_all_of(bus, 5)
     bus.publish(messages(5))
@@ -154,6 +160,11 @@ def test_what_retention_removed_before_it_was_read_stops(bus: KinesisBus, kinesi
     reader = bus.shard_reader(TOPIC, 0, bus.position("ingest", TOPIC, 0))
     with pytest.raises(RecordsGone, match="bus seek ingest"):
         read(reader, 1)
+    ((number, was, now),) = seek_oldest(settings, "ingest", TOPIC)
+    assert (number, was) == (0, Position(5, 0)) and seek_oldest(settings, "ingest", TOPIC) == []
+    assert now == bus.position("ingest", TOPIC, 0)
+    rest = read(bus.shard_reader(TOPIC, 0, now), 2)
+    assert [value for batch in rest for value in batch.values] == [b"3", b"4"]
 
 
 def test_a_record_that_was_read_and_not_committed_keeps_its_number(

@@ -9,10 +9,12 @@ from rapport.errors import RecordsGone
 
 __all__ = ["seek"]
 
+_APART = 100_000
+
 
 def seek(bus: KinesisBus, group: str, topic: str) -> dict[int, tuple[Position, Position]]:
-    """Let a group begin anew in the shards of a raw topic whose next record is gone, at the oldest record that they have;
-    shards that vanished before they had been read to the end count as read.
+    """Let a group begin anew in the shards of a raw topic whose next record is gone, at the oldest record they have.
+    Shards that vanished before they had been read to the end count as read.
 
     Returns:
         By the number of the shard, the position that it had and the one it has now.
@@ -29,14 +31,11 @@ def seek(bus: KinesisBus, group: str, topic: str) -> dict[int, tuple[Position, P
             bus.marks.end(group, name, [number])
             moved[number] = (was, was)
         elif _is_gone(bus, topic, number, was):
-            # Another number than any record has had: what was claimed under those stays theirs.
+            # Numbers that no record has had: ids that were claimed under those are not taken for another's.
             now = Checkpoint(was.hi + _APART)
             bus.restart(group, topic, number, was, now)
             moved[number] = (was, now.position)
     return moved
-
-
-_APART = 100_000
 
 
 def _is_gone(bus: KinesisBus, topic: str, number: int, at: Position) -> bool:

@@ -55,7 +55,7 @@ def repartition(settings: Settings, partitions: int) -> Settings:
                 share_seen(client, TOPICS, settings.partitions, partitions)
         bus = RedisStreamsBus(url, partitions=settings.partitions)
         # The marks of dead letters have one key, whose partition is 0 however many there are.
-        # Of raw topics on Kinesis nothing is here, and ingest finds each customer's partition whatever their shards are.
+        # Raw topics on Kinesis are not here; ingest finds a customer's partition whatever its shard is.
         bus.repartition(partitions, consumers(), [DEAD_LETTERS])
         bus.close()
     return dataclasses.replace(settings, partitions=partitions)
