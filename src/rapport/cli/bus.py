@@ -20,7 +20,7 @@ def bus(
 ) -> None:
     """Show how far each group of consumers is behind, or let one go on from the oldest records that there are.
 
-    `lag` shows each group and topic by partition: records, or of shards of Kinesis how many milliseconds the next record
+    `lag` shows each group and topic by partition: records, or of Kinesis how many milliseconds the next record
     has waited. `seek` is for a group that stopped because retention removed records before it had read them; nothing
     of the installation may run, and a group that is not behind the oldest record is left where it is.
 

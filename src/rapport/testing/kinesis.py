@@ -121,7 +121,8 @@ class KinesisServer:
         return self._models.kinesis_backends[_ACCOUNT][REGION].streams[name]
 
     def _repair(self) -> None:
-        self._models = models = importlib.import_module("moto.kinesis.models")
+        models: Any = importlib.import_module("moto.kinesis.models")
+        self._models = models
         self._backend = models.KinesisBackend
         self._original = models.Shard, models.Stream, self._backend.get_records, self._backend.put_records
         models.Shard, models.Stream, self._backend.get_records, self._backend.put_records = _repaired(models, self)
