@@ -28,7 +28,7 @@ from tests.chaos.world import NOW_US, TOPICS, World
 from tests.kafka.processes import start_archive, start_worker
 
 _SOURCE = Path(__file__).parents[2]
-_EVENTS = 9_000
+_EVENTS = 6_000
 _PRODUCERS = 3
 _PREFIX = "run."
 
@@ -61,7 +61,7 @@ class Producer(threading.Thread):
 
 
 def _until(condition: Any, workers: list[BaseProcess]) -> None:
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + 240
     while not condition():
         assert all(worker.exitcode is None for worker in workers), "a worker ended by itself"
         assert time.monotonic() < deadline_s, "no progress"
