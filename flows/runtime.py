@@ -66,10 +66,11 @@ def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
         socket_connect_timeout=_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    seen = SeenEvents(client)
+    bus = open_bus(settings, timeout_s=_TIMEOUT_S)
+    seen = SeenEvents(client, bus.continues)
     return Runtime(
         settings=settings,
-        bus=open_bus(settings, timeout_s=_TIMEOUT_S),
+        bus=bus,
         world_us=RedisClock(client).at,
         claim=seen.claim,
         forget=seen.forget,

@@ -35,8 +35,9 @@ class Settings:
     redis_url: str = ""
     """A Redis to use (`redis://`, `rediss://`, `unix://`). Empty: Rapport starts its own in data_dir."""
     bus_url: str = ""
-    """A Kafka cluster as the bus (`kafka://host:port,host:port`). Empty: Redis Streams in the Redis of redis_url, which
-    also keeps the clock and the memory of event ids when Kafka is the bus."""
+    """A Kafka cluster as the bus (`kafka://host:port,host:port`), or Kinesis for the raw topics (`kinesis://REGION`,
+    `kinesis://REGION?prefix=shop.&endpoint=https://host:port`). Empty: Redis Streams in the Redis of redis_url, which
+    also keeps the clock and the memory of event ids when Kafka is the bus, and all but raw events when Kinesis is."""
     kafka_prefix: str = ""
     """Put before the names of all topics, groups and transactions: several installations on one cluster."""
     kafka_replication: int = 1

@@ -198,6 +198,9 @@ class KafkaBus:
             return refused
         return None
 
+    def continues(self, topic: str, partition: int) -> Sequence[int]:
+        return ()
+
     def counts(self, prefix: str = "") -> dict[str, int]:
         return self._counts.sums(prefix)
 

@@ -23,6 +23,10 @@ def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
         ServiceError: the embedded Redis has never been started.
         SettingsError: an address or a file that cannot be right.
     """
+    if settings.bus_url.startswith("kinesis://"):
+        from rapport.bus.kinesis import KinesisBus
+
+        return KinesisBus.of(settings, timeout_s=timeout_s)
     if settings.bus_url:
         from rapport.bus.kafka import KafkaBus
 

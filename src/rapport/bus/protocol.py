@@ -6,7 +6,7 @@ Nothing else in the project knows whether records travel through Redis Streams o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
 from rapport.bus.share import WHOLE, Share
@@ -68,6 +68,8 @@ class RecordBatch:
     origins: list[str]
     arrivals_us: list[int]
     """When the bus accepted each record: system time, UTC, microseconds."""
+    sources: list[str] = field(default_factory=list)
+    """How the system that the records come from names each of them, where a position does not say it; else empty."""
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -180,6 +182,10 @@ class Bus(Protocol):
         Raises:
             BusUnavailable: whether a hop was done is not known, for each of them.
         """
+
+    def continues(self, topic: str, partition: int) -> Sequence[int]:
+        """Partitions whose keys this one has taken over, on a bus that splits and merges them; each had been read to
+        its end before this one was begun."""
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         """The durable counters whose name starts with `prefix`."""

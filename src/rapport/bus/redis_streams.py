@@ -105,8 +105,7 @@ class RedisStreamsBus:
         self._shared.wait(seconds)
 
     def position(self, group: str, topic: str, partition: int) -> Position:
-        with self._reached():
-            stored = self._redis.hget(_POSITIONS, _field(group, topic, partition))
+        stored = self.stored(group, topic, partition)
         return parse_id(stored) if stored else START
 
     def commit(
@@ -120,9 +119,32 @@ class RedisStreamsBus:
         outputs: Sequence[Message] = (),
         counts: Mapping[str, int] | None = None,
     ) -> None:
+        self.commit_text(group, topic, partition, to_id(expected), to_id(position), outputs, counts)
+
+    def stored(self, group: str, topic: str, partition: int) -> bytes | None:
+        """A position as it is stored; None: there is none.
+
+        Raises:
+            BusUnavailable
+        """
+        with self._reached():
+            found: bytes | None = self._redis.hget(_POSITIONS, _field(group, topic, partition))
+        return found
+
+    def commit_text(
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        expected: str,
+        position: str,
+        outputs: Sequence[Message] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        """`commit` for positions of any form; "0-0" is the one of a group that has none. Raises what `commit` does."""
         streams, totals, records = self._routed(outputs)
         amounts: list[Any] = list(chain.from_iterable((counts or {}).items()))
-        head = [_field(group, topic, partition), to_id(expected), to_id(position), len(amounts) // 2, *amounts]
+        head = [_field(group, topic, partition), expected, position, len(amounts) // 2, *amounts]
         with self._reached():
             answer = self._commit(
                 keys=[_PARTITIONS, _ENDS, _POSITIONS, _COUNTS, *streams],
@@ -131,13 +153,16 @@ class RedisStreamsBus:
         self._shared.forget()
         if answer[0] == b"moved":
             raise PositionMoved(
-                f"group {group!r} is at {answer[1].decode()} in {topic}/{partition}, not at {to_id(expected)}: "
+                f"group {group!r} is at {answer[1].decode()} in {topic}/{partition}, not at {expected}: "
                 "another worker has this partition"
             )
         self._check_answer(answer, streams)
 
     def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
         return commit_each(self, group, hops)
+
+    def continues(self, topic: str, partition: int) -> Sequence[int]:
+        return ()
 
     def counts(self, prefix: str = "") -> dict[str, int]:
         with self._reached():

@@ -10,9 +10,9 @@ that takes a partition over reads it first. An id is its 128-bit Murmur3 hash, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import mmh3
 import numpy as np
@@ -27,10 +27,16 @@ __all__ = ["REMEMBERED_S", "SeenEvents", "share_seen"]
 
 REMEMBERED_S = 600
 _PREFIX = "rapport:seen"
+Continues: TypeAlias = Callable[[str, int], Sequence[int]]
 _FORGOTTEN_S = 86_400
 """A period of arrivals that ingest has not passed is kept for this long after it was last added to."""
+_WORD = 2**64 - 1
 _AT_ONCE = 500
 """Elements of a list that are read at a time; each has the ids of a batch."""
+
+
+def _nothing(_topic: str, _partition: int) -> Sequence[int]:
+    return ()
 
 
 class SeenEvents:
@@ -38,11 +44,15 @@ class SeenEvents:
 
     Args:
         client: a Redis client with a timeout.
+        continues: the partitions that one has taken over (Bus.continues): what they have seen, it has.
         remembered_s: for how long at least an id is remembered, seconds between arrivals.
     """
 
-    def __init__(self, client: redis.Redis, *, remembered_s: int = REMEMBERED_S) -> None:
+    def __init__(
+        self, client: redis.Redis, continues: Continues = _nothing, *, remembered_s: int = REMEMBERED_S
+    ) -> None:
         self._redis: Any = client
+        self._continues = continues
         self._period_us = remembered_s * 1_000_000
         self._tables: dict[tuple[str, int], dict[int, IdTable]] = {}
 
@@ -113,15 +123,17 @@ class SeenEvents:
         wanted = range(int(periods.min()) - 1, int(periods.max()) + 1)
         for period in wanted:
             if period not in tables:
-                tables[period] = self._load(f"{_of_partition(topic, partition)}{period}")
+                tables[period] = self._load(topic, partition, period)
         for period in tables.keys() - set(wanted):
             del tables[period]
         return tables
 
-    def _load(self, key: str) -> IdTable:
+    def _load(self, topic: str, partition: int, period: int) -> IdTable:
         table = IdTable()
-        for content in _contents(self._redis, key):
-            table.add(np.frombuffer(bytearray(content), np.uint64).reshape(-1, 3))
+        # Those that were taken over have been read to their ends: nothing is added to theirs any more.
+        for one in (*self._continues(topic, partition), partition):
+            for content in _contents(self._redis, f"{_of_partition(topic, one)}{period}"):
+                table.add(np.frombuffer(bytearray(content), np.uint64).reshape(-1, 3))
         return table
 
 
@@ -162,7 +174,7 @@ def _entries(event_ids: Sequence[str], partition: int, positions: Sequence[Posit
     entries = np.empty((len(event_ids), 3), np.uint64)
     entries[:, :2] = np.frombuffer(hashes, np.uint64).reshape(-1, 2)
     places = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(event_ids)).reshape(-1, 2)
-    entries[:, 2] = _mixed(_mixed(places[:, 0] + np.uint64(partition << 48)) + places[:, 1])
+    entries[:, 2] = _mixed(_mixed(places[:, 0] + np.uint64(partition << 48 & _WORD)) + places[:, 1])
     entries[:, [0, 2]] |= np.uint64(1)
     return entries
 

@@ -18,11 +18,11 @@ def bus(
     topic: Annotated[str, typer.Argument(metavar="[TOPIC]", help="For `seek`: a topic that the group reads.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show how far each group of consumers is behind, or let one go on from the oldest records that Kafka still has.
+    """Show how far each group of consumers is behind, or let one go on from the oldest records that there are.
 
-    `lag` shows each group and topic by partition. `seek` is for a group that stopped because retention removed records
-    before it had read them; nothing of the installation may run, and a group that is not behind the oldest record is
-    left where it is.
+    `lag` shows each group and topic by partition: records, or of Kinesis how many milliseconds the next record
+    has waited. `seek` is for a group that stopped because retention removed records before it had read them; nothing
+    of the installation may run, and a group that is not behind the oldest record is left where it is.
 
     Example: rapport bus seek ingest customer_clicks
     """
@@ -46,7 +46,7 @@ def _lag(as_json: bool) -> None:
             ]
         )
     else:
-        table(("group", "topic", "partition", "records behind"), [(*place, n) for place, n in found.items()])
+        table(("group", "topic", "partition", "behind"), [(*place, n) for place, n in found.items()])
 
 
 def _seek(group: str, topic: str, as_json: bool) -> None:
@@ -57,6 +57,6 @@ def _seek(group: str, topic: str, as_json: bool) -> None:
         emit([{"partition": part, "from": list(was), "to": list(now)} for part, was, now in moved])
         return
     for part, was, now in moved:
-        say(f"{group} goes on in {topic}/{part} from offset {now.hi}; it was at {was.hi}")
+        say(f"{group} goes on in {topic}/{part} from the oldest record there is, at {now.hi}; it was at {was.hi}")
     if not moved:
         say(f"{group} is where it can go on in all of {topic}: nothing was changed")

@@ -39,6 +39,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """The original bytes, base64."""
     schema: str = ""
     """What it was checked against, as `schema_of` names it; "" for letters that were written before this was kept."""
+    source: str = ""
+    """How the system that it came from names the record, where the position does not say it: Kinesis's shard and
+    sequence number (`shardId-000000000003:4959…`)."""
     headers: dict[str, str] = {}
     """Of a webhook's payload: the headers that its mapping reads."""
     customers: list[str] = []
@@ -80,5 +83,6 @@ def letter_message(batch: RecordBatch, i: int, error: EventError, schema: str | 
         arrival_us=batch.arrivals_us[i],
         value=b64encode(raw).decode(),
         schema=schema_of(batch.topic, raw) if schema is None else schema,
+        source=batch.sources[i] if batch.sources else "",
     )
     return Message(DEAD_LETTERS, batch.keys[i], msgspec.json.encode(letter), batch.origins[i])

@@ -34,7 +34,7 @@ def repartition(settings: Settings, partitions: int) -> Settings:
     """
     if not 1 <= partitions <= 256:
         raise SettingsError(f"{partitions} partitions: 1 to 256 are allowed")
-    if settings.bus_url:
+    if settings.bus_url.startswith("kafka://"):
         raise SettingsError(
             "the bus is Kafka, whose topics keep their number of partitions here: docs/kafka.md says how to move to "
             "topics with another one"
@@ -52,9 +52,11 @@ def repartition(settings: Settings, partitions: int) -> Settings:
     with _redis(settings) as url:
         with redis.Redis.from_url(url, socket_timeout=WRITE_TIMEOUT_S) as client:
             _check_views(settings, client)
-            share_seen(client, TOPICS, settings.partitions, partitions)
+            if not settings.bus_url:
+                share_seen(client, TOPICS, settings.partitions, partitions)
         bus = RedisStreamsBus(url, partitions=settings.partitions)
         # The marks of dead letters have one key, whose partition is 0 however many there are.
+        # Raw topics on Kinesis are not here; ingest finds a customer's partition whatever its shard is.
         bus.repartition(partitions, consumers(settings), [DEAD_LETTERS])
         bus.close()
     return dataclasses.replace(settings, partitions=partitions)

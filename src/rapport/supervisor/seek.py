@@ -33,6 +33,8 @@ def seek_oldest(settings: Settings, group: str, topic: str) -> list[tuple[int, P
         raise BusError("Redis Streams keep what was not read: no group has lost its place (RAPPORT_BUS_URL is empty)")
     if status(settings) is not None:
         raise ServiceError("the flows read on: `rapport down` first, on all machines")
+    if settings.bus_url.startswith("kinesis://"):
+        return _seek_kinesis(settings, group, topic)
     from rapport.bus.kafka import KafkaBus
 
     bus = KafkaBus.of(settings)
@@ -41,6 +43,21 @@ def seek_oldest(settings: Settings, group: str, topic: str) -> list[tuple[int, P
     finally:
         bus.close()
     return [(part, was, now) for part, (was, now) in sorted(moved.items())]
+
+
+def _seek_kinesis(settings: Settings, group: str, topic: str) -> list[tuple[int, Position, Position]]:
+    from rapport.bus.kinesis import KinesisBus
+    from rapport.bus.kinesis_seek import seek
+    from rapport.events.schema import TOPICS
+
+    if topic not in TOPICS:
+        raise BusError(f"{topic} is in Redis, which keeps what was not read: only raw topics are on Kinesis")
+    bus = KinesisBus.of(settings)
+    try:
+        moved = seek(bus, group, topic)
+    finally:
+        bus.close()
+    return [(number, was, now) for number, (was, now) in sorted(moved.items())]
 
 
 def _seek_archive(

@@ -83,6 +83,9 @@ class MemoryBus:
     def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
         return commit_each(self, group, hops)
 
+    def continues(self, topic: str, partition: int) -> Sequence[int]:
+        return ()
+
     def counts(self, prefix: str = "") -> dict[str, int]:
         return {name: amount for name, amount in sorted(self._counts.items()) if name.startswith(prefix)}
 
