@@ -22,6 +22,7 @@ from rapport.bus import Bus, open_bus
 from rapport.bus.seen import SeenEvents
 from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
+from rapport.metrics import Measures, snapshots_folder
 from rapport.redis_clock import RedisClock
 from rapport.settings import Settings, disable_telemetry, load_settings
 
@@ -42,6 +43,7 @@ class Runtime:
         forget: lets go of what the process remembers of a partition of a topic, to be read again from Redis.
         archive: the event archive.
         share: the partitions that this process reads, of those that workers share out.
+        measures: what the stages measure.
         stop: set when the flows shall end.
     """
 
@@ -52,11 +54,12 @@ class Runtime:
     forget: Callable[[str, int], None]
     archive: Archive
     share: Share = WHOLE
+    measures: Measures = field(default_factory=Measures)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
-    """The runtime of an installation; connects to nothing yet."""
+def make_runtime(settings: Settings, share: Share = WHOLE, name: str = "flows") -> Runtime:
+    """The runtime of an installation; connects to nothing yet. `name` is what the process's figures go by."""
     client = redis.Redis.from_url(
         redis_url(settings),
         socket_timeout=_TIMEOUT_S,
@@ -72,16 +75,21 @@ def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
         forget=seen.forget,
         archive=Archive(settings.data_dir / "archive"),
         share=share,
+        measures=Measures(name, snapshots_folder(settings)),
     )
 
 
-def open_runtime(share: Share = WHOLE) -> Runtime:
-    """The runtime for a process of its own: settings from the environment, log to stderr, SIGTERM ends the flows."""
+def open_runtime(share: Share = WHOLE, name: str = "flows") -> Runtime:
+    """The runtime for a process of its own: settings from the environment, log to stderr, SIGTERM ends the flows.
+
+    `name` is what the process's figures go by, and no other process of the machine may have.
+    """
     disable_telemetry()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     end_with_code()
-    runtime = make_runtime(load_settings(), share)
+    runtime = make_runtime(load_settings(), share, name)
     stop_on_signals(runtime.stop)
+    atexit.register(lambda: runtime.measures.close() if runtime.stop.is_set() else None)
     return runtime
 
 
