@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from dashboards import ALERTS_FILE, PROMETHEUS_FILE, alerts
 
 from rapport.errors import ServiceError
 from rapport.testing.prometheus import prometheus_program
+from tests.metrics.dashboards import ALERTS_FILE, PROMETHEUS_FILE, alerts
 from tests.source_tree import ROOT
 
 BEAT = "rapport_flow_heartbeat_timestamp_seconds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,9 +38,14 @@ class Histogram:
         self._counts = np.zeros(len(limits) + 1, np.int64)
         self._total = 0.0
 
+    def observe_one(self, value: float) -> None:
+        """Add a value, which is not below 0."""
+        self._counts[bisect_left(self.limits, value / self._scale)] += 1
+        self._total += value / self._scale
+
     def observe(self, values: npt.ArrayLike) -> None:
         """Add values; those below 0 count as 0."""
-        given = np.maximum(np.atleast_1d(np.asarray(values)), 0)
+        given = np.maximum(np.asarray(values), 0)
         self._counts += np.bincount(np.searchsorted(self._limits, given), minlength=len(self._counts))
         self._total += float(given.sum()) / self._scale
 

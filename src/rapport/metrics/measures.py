@@ -98,7 +98,7 @@ class Stage:
         found.progress_us = _now_us()
         found.records += records
         found.events += events
-        found.batch_events.observe(events)
+        found.batch_events.observe_one(events)
 
     def waited(self, topic: str, waited_us: npt.ArrayLike | None) -> None:
         """How long ago the events that are done arrived on the bus, system time, microseconds; None: not known."""
@@ -110,7 +110,7 @@ class Stage:
         """The work on a batch, done while this lasts."""
         started_s = time.perf_counter()
         yield
-        self._topic(topic).batch_seconds.observe(time.perf_counter() - started_s)
+        self._topic(topic).batch_seconds.observe_one(time.perf_counter() - started_s)
 
     def late(self, topic: str, lateness_us: npt.ArrayLike) -> None:
         """How much later than they happened events arrived, by the world's clock, microseconds."""

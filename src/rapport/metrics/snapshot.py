@@ -94,9 +94,9 @@ def clear_snapshots(folder: Path) -> None:
 def read_snapshots(folder: Path) -> list[ProcessState]:
     """The files that are there, by process; one of another version of Rapport is left out."""
     found = []
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+    for path in folder.glob(f"*{_SUFFIX}"):
         try:
             found.append(msgspec.msgpack.decode(path.read_bytes(), type=ProcessState))
         except (OSError, msgspec.MsgspecError):
             continue
-    return found
+    return sorted(found, key=lambda state: state.process)
