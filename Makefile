@@ -5,6 +5,8 @@
 # make kafka              a Kafka broker to try things with, until Ctrl-C; says how to use it
 # make kafka-million [EVENTS=1000000] [SEED=n]
 #                         five producers, five topics, workers and a broker that die: nothing lost, nothing doubled
+# make fuzz [EVENTS=1000000] [SEED=n]
+#                         hostile events through the decoders of all formats: an event or its refusal comes out
 # make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make test-engines       the views on Spark and on Flink, each in an environment of its own
@@ -16,7 +18,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million nightly bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million fuzz nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -70,10 +72,14 @@ kafka: sync
 kafka-million: sync
 	@$(BIN)/python -m tests.kafka --events $(if $(filter command line,$(origin EVENTS)),$(EVENTS),1000000) $(if $(SEED),--seed $(SEED))
 
+# EVENTS has chaos's default unless it is given.
+fuzz: sync
+	@$(BIN)/python -m tests.fuzz --events $(if $(filter file,$(origin EVENTS)),1000000,$(EVENTS)) $(if $(SEED),--seed $(SEED))
+
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
 	$(BIN)/pytest -m slow
-	$(MAKE) test-engines chaos kafka-million
+	$(MAKE) test-engines chaos kafka-million fuzz
 
 engines:
 	@for name in spark flink quix; do deploy/install-engine.sh "$$name"; done

@@ -2,7 +2,9 @@
 
 Clicks, two views over them, batches of 8,000: uniform over 100,000 customers (every event another row, none in the
 cache), and as in life (Zipf), where many events of a batch fall on one row. Both are read beside redis-py's pipeline of
-the rows of uniform keys, and both sides take turns. The cluster has three nodes on this machine, which share its cores.
+the rows of uniform keys, and both sides take turns. Small batches, of customers none of whom is in the cache, stand
+beside redis-py's HMGETs and then HSETs of the same bytes. The cluster has three nodes on this machine, which share its
+cores.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ TOPIC = "customer_clicks"
 BATCH = 8_000
 CUSTOMERS = 100_000
 ROUNDS = 5
+SMALL = (1, 10, 50)
 Rows = dict[str, dict[bytes, bytes]]
 
 
@@ -44,6 +47,7 @@ def measure(quick: bool) -> list[Measurement]:
         warm_up_writing(plans)
         found = _events_per_second(place.client, plans, count, zipfian=True)
         found.append(_one_event(place, plans, 200 if quick else 1_000))
+        found += [_small_batch(place, plans, size, 200 if quick else 1_000) for size in SMALL]
     with tempfile.TemporaryDirectory(prefix="rapport-") as name, redis_cluster(Path(name)) as cluster:
         settings = Settings(root=Path(name), data_dir=Path(name), store_url=cluster.url)
         with connect(settings, timeout_s=WRITE_TIMEOUT_S) as client:
@@ -150,3 +154,38 @@ def _one_event(place: World, plans: list[Plan], times: int) -> Measurement:
     theirs = latencies_ms(push, times=times // 5, warm=3)
     ours = spread("one event into two views", "ms", mine)
     return compared(ours, spread("Feast's push of one row into one view", "ms", theirs))
+
+
+def _small_batch(place: World, plans: list[Plan], size: int, times: int) -> Measurement:
+    """The time of a batch, in turns with the same bytes read and written without a look at them."""
+    writer = OnlineWriter(place.client, "small", plans, cache_rows=0)
+    (batch,) = batches(TOPIC, plans, range(size), size)
+    first = iter(range(1, 10**9))
+
+    def ours() -> None:
+        hi = next(first)
+        positions = [Position(hi, lo) for lo in range(1, size + 1)]
+        writer.apply(batch.customers, positions, 0, batch.events)
+
+    ours()
+    maker = KeyMaker("small")
+    keys = [maker.key(who) for who in batch.customers]
+    rows = [place.client.hgetall(key) for key in keys]
+
+    def bare() -> None:
+        with place.client.pipeline(transaction=False) as pipe:
+            for key, row in zip(keys, rows, strict=True):
+                pipe.hmget(key, row)
+            pipe.execute()
+            for key, row in zip(keys, rows, strict=True):
+                pipe.hset(key, mapping=row)
+            pipe.execute()
+
+    mine, theirs = list[float](), list[float]()
+    for _ in range(10):
+        mine += latencies_ms(ours, times=times // 10, warm=5)
+        theirs += latencies_ms(bare, times=times // 10, warm=5)
+    name = f"{size} event{'s' if size > 1 else ''}, rows that have to be loaded"
+    return compared(
+        spread(name, "ms", mine), spread(f"redis-py's HMGET, then HSET, of these rows, {size}", "ms", theirs)
+    )

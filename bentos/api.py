@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from bentos.body import decode_body, read_body, require_type
-from bentos.intake import parse_events, parse_lines
+from bentos.intake import MAX_KEPT_BYTES, parse_events, parse_lines
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
@@ -50,7 +50,7 @@ class Api:
 
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
-        self._methods: dict[str, set[str]] = {}
+        self._routes: list[Route] = []
 
     @property
     def app(self) -> Starlette:
@@ -59,6 +59,7 @@ class Api:
             self._route("/personalize", self._personalize, "POST"),
             self._route("/events", self._events, "POST"),
             self._route("/feedback", self._feedback, "POST"),
+            self._route("/webhooks/{source}", self._webhook, "POST"),
             self._route("/metrics", self._metrics, "GET"),
             self._route("/openapi.json", self._openapi, "GET"),
             self._route("/docs", self._reference, "GET"),
@@ -66,7 +67,7 @@ class Api:
             Mount("/docs/assets", swagger_files()),
             Mount("/", self._elsewhere),
         ]
-        self._methods = {route.path: route.methods or set() for route in routes if isinstance(route, Route)}
+        self._routes = [route for route in routes if isinstance(route, Route)]
         return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
 
     @property
@@ -82,7 +83,7 @@ class Api:
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, JSON, NDJSON)
-        body = await read_body(request, EVENTS_LIMIT_BYTES)
+        body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
         given = parse_lines(body) if media_type == NDJSON else parse_events(body)
         answer = await self._running.intake.take_events(given)
         return json_answer(answer, 202 if answer.accepted else 400)
@@ -94,6 +95,13 @@ class Api:
         if key is not None and not 1 <= len(key) <= MAX_KEY:
             raise Refusal(400, "bad_value", "Idempotency-Key", f"{len(key)} characters; 1 to {MAX_KEY} are allowed")
         return json_answer(await self._running.intake.take_feedback(wanted, key), 202)
+
+    async def _webhook(self, request: Request) -> Response:
+        webhooks = self._running.webhooks
+        source = webhooks.source(request.path_params["source"])
+        require_type(request, JSON)
+        body = await read_body(request, MAX_KEPT_BYTES)
+        return json_answer(await webhooks.take(source, dict(request.headers), body), 202)
 
     async def _metrics(self, request: Request) -> Response:
         return Response(
@@ -112,7 +120,8 @@ class Api:
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything that no route takes: other paths, and other methods."""
-        allowed = ", ".join(sorted(self._methods.get(scope["path"], ())))
+        methods = [route.methods or set() for route in self._routes if route.path_regex.match(scope["path"])]
+        allowed = ", ".join(sorted(set().union(*methods)))
         refusal = Refusal(404, "not_found", "", "there is nothing here; GET / lists what there is")
         if allowed:
             detail = f"{scope['method'][:20]} is not served here; {allowed} is"

@@ -16,6 +16,7 @@ import msgspec
 
 from bentos.body import decode_body
 from bentos.metrics import Metrics
+from bentos.pressure import Behind, Pressure
 from bentos.refusal import Refusal, refusal_of
 from bentos.schemas import MAX_EVENTS, EventsRequest, FeedbackRequest, NdjsonLine
 from rapport.bus.protocol import Bus, Message
@@ -26,9 +27,12 @@ from rapport.events.decode import decode
 from rapport.events.schema import TOPICS, Feedback
 from rapport.events.times import event_times
 
-__all__ = ["Given", "Intake", "parse_events", "parse_lines"]
+__all__ = ["MAX_KEPT_BYTES", "Given", "Intake", "parse_events", "parse_lines"]
 
 RETRY_AFTER_S = 2
+MAX_KEPT_BYTES = 512 * 1024
+"""Bytes of one event that are put on the bus, accepted or not: in base64, as a dead letter, they stay below the
+megabyte that Kafka takes."""
 _request = msgspec.json.Decoder(EventsRequest)
 _line = msgspec.json.Decoder(NdjsonLine)
 _list = msgspec.json.Decoder(list[msgspec.Raw])
@@ -43,10 +47,12 @@ class Intake:
     Args:
         bus: gives the bus; may raise what opening it raises.
         clock: dates feedback that has no time of its own.
+        pressure: says when ingest is behind.
     """
 
-    def __init__(self, bus: Callable[[], Bus], clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, bus: Callable[[], Bus], clock: Clock, metrics: Metrics, pressure: Pressure) -> None:
         self._bus = bus
+        self._pressure = pressure
         self._clock = clock
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="intake")
@@ -55,11 +61,12 @@ class Intake:
         """Check events, publish all of them, and say which ones ingest will refuse.
 
         Raises:
-            Refusal: 429 the bus is full, 503 it does not answer: none of these events was taken.
+            Refusal: 429 the bus is full or behind: none of these events was taken; 503 it does not answer: they may
+                have been, and are to be sent again.
         """
         now_us = self._clock.now_us()
         checked = [_check(index, topic, event, now_us) for index, (topic, event) in enumerate(given)]
-        await self._publish(
+        await self.publish(
             [Message(topic, key, event, "http") for (topic, event), (key, _) in zip(given, checked, strict=True)]
         )
         results = [result for _, result in checked]
@@ -92,22 +99,31 @@ class Intake:
             decision_id=request.decision_id,
             conversation_id=request.conversation_id,
         )
-        await self._publish([Message("feedback", request.customer_id, msgspec.json.encode(event), "http")])
+        await self.publish([Message("feedback", request.customer_id, msgspec.json.encode(event), "http")])
         self._metrics.events["feedback", "accepted"] += 1
         return FeedbackAnswer(event.event_id)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def _publish(self, messages: list[Message]) -> None:
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Put messages on the bus: all, or none.
+
+        Raises:
+            Refusal: 429 the bus is full or behind, 503 it does not answer.
+        """
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._publish_now, messages)
+        except Behind as error:
+            detail = f"{error}, and {self._pressure.max_lag:,} may: send them again later"
+            raise _later(429, "bus_behind", detail, self._pressure.retry_after_s()) from None
         except BusFull as error:
-            raise _later(429, "bus_full", str(error)) from None
+            raise _later(429, "bus_full", str(error), self._pressure.retry_after_s()) from None
         except (BusError, RapportError) as error:
-            raise _later(503, "bus_unavailable", str(error)) from None
+            raise _later(503, "bus_unavailable", str(error), RETRY_AFTER_S) from None
 
-    def _publish_now(self, messages: list[Message]) -> None:
+    def _publish_now(self, messages: Sequence[Message]) -> None:
+        self._pressure.admit(len(messages))
         self._bus().publish(messages)
 
 
@@ -166,6 +182,10 @@ def _bounded(given: list[Given]) -> list[Given]:
         raise Refusal(400, "bad_value", "events", "there are no events in it; give at least one")
     if len(given) > MAX_EVENTS:
         raise Refusal(400, "bad_value", "events", f"{len(given):,} events; at most {MAX_EVENTS:,} are taken at a time")
+    for index, (_, event) in enumerate(given):
+        if len(event) > MAX_KEPT_BYTES:
+            detail = f"event {index} has {len(event):,} bytes; more than {MAX_KEPT_BYTES:,} are not even kept"
+            raise Refusal(413, "too_large", "events", detail)
     return given
 
 
@@ -174,8 +194,8 @@ def _in_line(number: int, refusal: Refusal) -> Refusal:
     return Refusal(refusal.status, refusal.reason, place, refusal.detail)
 
 
-def _later(status: int, reason: str, detail: str) -> Refusal:
-    return Refusal(status, reason, "", detail, {"Retry-After": str(RETRY_AFTER_S)})
+def _later(status: int, reason: str, detail: str, after_s: int) -> Refusal:
+    return Refusal(status, reason, "", detail, {"Retry-After": str(after_s)})
 
 
 def _digest(customer_id: str, key: str) -> str:

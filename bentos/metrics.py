@@ -54,6 +54,8 @@ class Metrics:
     store_errors: Counter[str] = field(default_factory=Counter)
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(topic, accepted or the refusal's reason) to events."""
+    webhooks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(source, the answer's status or the reason why it was refused) to requests."""
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path, HTTP status) to answers."""
     gauges: Callable[[], Mapping[str, float]] = dict
@@ -67,6 +69,7 @@ class Metrics:
 _GAUGES = {
     "rapport_decision_log_depth": "Decision records that wait for the bus",
     "rapport_feature_store_circuit_open": "1 while the online store is not asked, because it did not answer",
+    "rapport_intake_lag": "Events that wait for ingest, as last seen when some were given",
     "rapport_features_stale": "1 while events wait and nobody computes features from them",
 }
 
@@ -85,6 +88,7 @@ class _Families(Collector):
         yield _counter("rapport_decision_rules", "Decisions by the policy's rule", "rule", metrics.rules)
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
         yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
+        yield _pairs("rapport_webhooks", "Webhooks", ("source", "result"), metrics.webhooks.items())
         yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers.items())
         published, dropped = metrics.lost_records()
         yield CounterMetricFamily("rapport_decision_log_published", "Decision records logged", value=published)

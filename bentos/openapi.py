@@ -33,6 +33,7 @@ def openapi() -> dict[str, Any]:
         schemas.FeedbackRequest,
         answers.FeedbackAnswer,
         answers.EventsAnswer,
+        answers.WebhookAnswer,
         answers.Health,
         Decision,
         *EVENT_TYPES.values(),
@@ -56,6 +57,7 @@ def _paths() -> dict[str, Any]:
         "/personalize": {"post": _personalize()},
         "/events": {"post": _events()},
         "/feedback": {"post": _feedback()},
+        "/webhooks/{source}": {"post": _webhook()},
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
         "/readyz": {
             "get": _get(
@@ -92,7 +94,8 @@ def _events() -> dict[str, Any]:
     operation = _post(
         "Give events of one topic",
         "Each event is checked by itself; refused ones are told here and kept among the dead letters. With "
-        'Content-Type application/x-ndjson: one `{"topic": …, "event": …}` a line.',
+        'Content-Type application/x-ndjson: one `{"topic": …, "event": …}` a line. With Content-Encoding gzip: packed; '
+        "4 MiB at most, unpacked. An event_id that comes again within 10 minutes counts once.",
         "EventsRequest",
         {"topic": "customer_clicks", "events": [event]},
         {
@@ -124,12 +127,36 @@ def _feedback() -> dict[str, Any]:
     return operation
 
 
+def _webhook() -> dict[str, Any]:
+    answered = {
+        "202": ("The payload is on the bus: as its events, or as a dead letter", "WebhookAnswer"),
+        **_refusals("400", "401", "404", "413", "415", "429", "503"),
+    }
+    return {
+        "summary": "Give a payload of a source that has a mapping file",
+        "description": "The source signs the body as its mapping says. What cannot be mapped is kept as a dead letter.",
+        "parameters": [
+            {
+                "name": "source",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,39}$"},
+                "description": "The name of the mapping file",
+            }
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "responses": {status: _response(said, schema) for status, (said, schema) in answered.items()},
+    }
+
+
 _REFUSALS = {
     "400": "The request is wrong: field, reason and what is allowed",
+    "401": "The source has not signed the body; nothing of it is kept",
+    "404": "There is no such source",
     "413": "The body is too large",
-    "415": "The Content-Type is not JSON",
-    "429": "The bus is full; ask again after Retry-After seconds",
-    "503": "The bus does not answer; nothing was taken",
+    "415": "The Content-Type or the Content-Encoding is not served",
+    "429": "The bus is full, or ingest is behind; ask again after Retry-After seconds",
+    "503": "The bus does not answer; ask again after Retry-After seconds",
 }
 
 

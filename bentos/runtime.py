@@ -20,24 +20,30 @@ from bentos.health import health_of
 from bentos.intake import Intake
 from bentos.kept import KeptViews
 from bentos.metrics import Metrics
+from bentos.pressure import Pressure
 from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.scoring import MODELS, SEGMENTS, Scorer
+from bentos.webhooks import Webhooks
 from bentos.worldtime import FollowedClock
 from rapport.bus import open_bus
 from rapport.bus.protocol import Bus
 from rapport.clock import WORLD_CLOCK_KEY
+from rapport.dead_letters import expire_letters
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
-from rapport.errors import BusError, ServiceError, StoreUnavailable
+from rapport.errors import BusError, MappingError, ServiceError, StoreUnavailable
 from rapport.models import Champions
 from rapport.online import OnlineReader, connect_async, reader_for
 from rapport.settings import Settings
+from rapport.webhooks import Sources
+from rapport.webhooks.sources import webhooks_folder
 
 __all__ = ["Runtime"]
 
 FEATURE_SERVICE = "personalization"
 BUS_TIMEOUT_S = 1.0
 WARM_UP_DECISIONS = 50
+DAY_US = 86_400_000_000
 
 
 class Runtime:
@@ -63,7 +69,10 @@ class Runtime:
         self.log = DecisionLog(self.bus)
         self.features = FeatureGateway(settings.deadline_ms / 1e3, self.metrics)
         self.scorer = Scorer()
-        self.intake = Intake(self.bus, self.clock, self.metrics)
+        self._pressure = Pressure(self.bus, settings.intake_max_lag)
+        self.intake = Intake(self.bus, self.clock, self.metrics, self._pressure)
+        self._sources = Sources(webhooks_folder(settings))
+        self.webhooks = Webhooks(self._sources, self.intake, self.clock, self.metrics)
         self.decider = Decider(
             self.features,
             self.scorer,
@@ -83,6 +92,8 @@ class Runtime:
         background.every(0.5, "models", self._keep_models)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
+        background.every(1.0, "webhooks", self._keep_webhooks)
+        background.every(900.0, "dead letters", self._expire_letters)
         background.every(0.25, "warm-up", self._warm_up)
 
     async def stop(self) -> None:
@@ -163,6 +174,21 @@ class Runtime:
         except ServiceError as error:
             raise BusError(str(error)) from error
 
+    async def _keep_webhooks(self) -> None:
+        await asyncio.to_thread(self._sources.refresh)
+        if self._sources.problems:
+            raise MappingError("; ".join(self._sources.problems.values()))
+
+    async def _expire_letters(self) -> None:
+        days = self._settings.deadletters_days
+        if not days:
+            return
+        try:
+            await asyncio.to_thread(lambda: expire_letters(self.bus(), time.time_ns() // 1_000 - days * DAY_US))
+        except (BusError, ServiceError):
+            # the step "bus" tells of it; next time is early enough
+            return
+
     async def _warm_up(self) -> None:
         """Once the store has been tried, and again when it is found later: run the whole path, then put what the
         imports left out of the collector's sight.
@@ -184,6 +210,7 @@ class Runtime:
         return {
             "rapport_decision_log_depth": self.log.depth,
             "rapport_feature_store_circuit_open": float(self.features.breaker.is_open),
+            "rapport_intake_lag": float(self._pressure.lag),
             "rapport_features_stale": float(self._freshness.stale),
         }
 

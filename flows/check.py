@@ -15,7 +15,7 @@ from rapport.bus.protocol import Message, Position, RecordBatch
 from rapport.dead_letters import letter_message
 from rapport.errors import EventError
 from rapport.events.block import CHECKED_SUFFIX, encode_blocks
-from rapport.events.decode import decode_many
+from rapport.events.decode import Registered, decode_many
 from rapport.events.derive import derive
 from rapport.events.schema import Event
 
@@ -45,7 +45,13 @@ class Checked(NamedTuple):
     lateness_us: npt.NDArray[np.int64]
 
 
-def check(batch: RecordBatch, partitions: int, world_us: Callable[[int], int], claim: Claim) -> Checked:
+def check(
+    batch: RecordBatch,
+    partitions: int,
+    world_us: Callable[[int], int],
+    claim: Claim,
+    formats: Registered | None = None,
+) -> Checked:
     """Check, clamp and derive a batch's events, and set repeated ones apart.
 
     Args:
@@ -53,8 +59,12 @@ def check(batch: RecordBatch, partitions: int, world_us: Callable[[int], int], c
         partitions: of the checked topic. An event goes to its customer's, whatever its record's key was.
         world_us: the world's time at a system time, microseconds.
         claim: says which events were seen before.
+        formats: decodes events of registered schemas; None: they are refused.
+
+    Raises:
+        RegistryUnavailable: a schema is not known yet; the whole batch has to wait for it.
     """
-    rows, refused = _checked(batch, world_us, claim)
+    rows, refused = _checked(batch, world_us, claim, formats)
     outputs = [
         Message(batch.topic + CHECKED_SUFFIX, "", block, partition=partition, events=events)
         for partition, part in _by_partition(rows, partitions)
@@ -66,13 +76,13 @@ def check(batch: RecordBatch, partitions: int, world_us: Callable[[int], int], c
 
 
 def _checked(
-    batch: RecordBatch, world_us: Callable[[int], int], claim: Claim
+    batch: RecordBatch, world_us: Callable[[int], int], claim: Claim, formats: Registered | None
 ) -> tuple[pa.RecordBatch, dict[int, EventError]]:
     """The rows of the accepted events, and by its number why a record is refused."""
     refused: dict[int, EventError] = {}
     events: list[Event] = []
     numbers: list[int] = []
-    for i, event in enumerate(decode_many(batch.topic, batch.values)):
+    for i, event in enumerate(decode_many(batch.topic, batch.values, formats)):
         if isinstance(event, EventError):
             refused[i] = event
         else:

@@ -27,8 +27,8 @@ GROUP = "ingest"
 
 
 class Ingester:
-    """Checks what was read and commits what came of it; waits out a Redis that does not answer, and goes back to the
-    stored position when another worker has moved it."""
+    """Checks what was read and commits what came of it; waits out a Redis or a Schema Registry that does not
+    answer, and goes back to the stored position when another worker has moved it."""
 
     def __init__(self, feed: Feed, patience: Patience, runtime: Runtime, trimmer: Trimmer) -> None:
         self._feed = feed
@@ -54,7 +54,9 @@ class Ingester:
         partitions = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX)
         try:
             with self._feed.stage.timed(batch.topic):
-                checked = self._patience.call(lambda: check(batch, partitions, runtime.world_us, runtime.claim))
+                checked = self._patience.call(
+                    lambda: check(batch, partitions, runtime.world_us, runtime.claim, runtime.formats)
+                )
         except Stopped:
             self._feed.rewind(batch.topic, batch.partition)
             return

@@ -22,6 +22,7 @@ from rapport.bus import Bus, open_bus
 from rapport.bus.seen import SeenEvents
 from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
+from rapport.events.formats import Formats, open_formats
 from rapport.metrics import Measures, snapshots_folder
 from rapport.redis_clock import RedisClock
 from rapport.settings import Settings, disable_telemetry, load_settings
@@ -42,6 +43,7 @@ class Runtime:
         claim: looks into the memory of event ids.
         forget: lets go of what the process remembers of a partition of a topic, to be read again from Redis.
         archive: the event archive.
+        formats: decodes events of registered schemas; None: there is no Schema Registry.
         share: the partitions that this process reads, of those that workers share out.
         measures: what the stages measure.
         stop: set when the flows shall end.
@@ -53,6 +55,7 @@ class Runtime:
     claim: Claim
     forget: Callable[[str, int], None]
     archive: Archive
+    formats: Formats | None = None
     share: Share = WHOLE
     measures: Measures = field(default_factory=Measures)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -74,6 +77,7 @@ def make_runtime(settings: Settings, share: Share = WHOLE, name: str = "flows") 
         claim=seen.claim,
         forget=seen.forget,
         archive=Archive(settings.data_dir / "archive"),
+        formats=open_formats(settings),
         share=share,
         measures=Measures(name, snapshots_folder(settings)),
     )

@@ -18,6 +18,7 @@ from flows.declared import Declared, declared_from_json
 from rapport.bus.protocol import Position, RecordBatch
 from rapport.errors import DeclarationError, RowCorrupt
 from rapport.events.block import CHECKED_SUFFIX, Places, events_of, joined, places_of_rows, read_blocks
+from rapport.online.batch import Customers
 from rapport.online.connect import WRITE_TIMEOUT_S
 from rapport.online.keeping import Keeping
 from rapport.online.layouts import Layouts
@@ -66,8 +67,9 @@ class Updater:
             return ApplyReport()
         rows, places = _rows(topic, batch)
         columns = sorted({name for plan in self._plans[topic] for name in plan.columns})
-        customers = rows.column("customer_id").to_pylist()
-        report = writer.apply(customers, places, batch.partition, events_of(topic, rows, columns))
+        customers = rows.column("customer_id").dictionary_encode()
+        whose = Customers(customers.dictionary.to_pylist(), customers.indices.to_numpy())
+        report = writer.apply(whose, places, batch.partition, events_of(topic, rows, columns))
         self._applied(topic, rows, report)
         for view, rows_damaged in Counter(view for _, view in report.damaged).items():
             # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.

@@ -181,6 +181,9 @@ class EmbeddedRedis:
             f"appendonly {'yes' if self._durable else 'no'}",
             "appendfsync everysec",
             "maxmemory-policy noeviction",
+            # A customer's hash in one piece, not in a dozen: less memory, and fewer places to look at. Redis 7 knows
+            # the name too.
+            "hash-max-ziplist-value 1024",
             "daemonize no",
             "loglevel notice",
         ]

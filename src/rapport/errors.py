@@ -5,6 +5,7 @@
     ├── DeclarationError      a feature declaration that cannot be computed
     ├── EventError            one event that cannot be accepted (goes to the dead letters)
     ├── MappingError          a mapping file or the data file that it describes
+    ├── SignatureRefused      a webhook that its source has not signed
     ├── PolicyError           the decision policy's or the response templates' file
     ├── BusError
     │   ├── BusUnavailable    the bus does not answer
@@ -15,6 +16,9 @@
     │   ├── StoreUnavailable  the online store does not answer in time
     │   ├── RowCorrupt        a stored row that is not in the documented format
     │   └── Fenced            a row was changed by another writer since it was read
+    ├── RegistryError
+    │   ├── RegistryUnavailable  the Schema Registry does not answer
+    │   └── RegistryRefused   it refuses a schema, or has one that cannot be used
     ├── ArchiveError
     ├── ModelError
     │   ├── ModelRefused      a model folder that does not match its manifest or the declared features
@@ -65,6 +69,22 @@ class MappingError(RapportError):
     exit_code = 2
 
 
+class SignatureRefused(RapportError):  # noqa: N818
+    """A webhook's request that its source has not signed.
+
+    Attributes:
+        reason: missing_signature, bad_signature or stale_signature.
+        field: the header.
+        detail: one sentence for people; never quotes a signature or a secret.
+    """
+
+    def __init__(self, reason: str, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.reason = reason
+        self.field = field
+        self.detail = detail
+
+
 class PolicyError(RapportError):
     """A policy or template file that cannot be used; names the rule or template, the value and the choices."""
 
@@ -108,6 +128,18 @@ class RowCorrupt(StoreError):  # noqa: N818
 
 
 class Fenced(StoreError):  # noqa: N818
+    pass
+
+
+class RegistryError(RapportError):
+    exit_code = 3
+
+
+class RegistryUnavailable(RegistryError):  # noqa: N818
+    pass
+
+
+class RegistryRefused(RegistryError):  # noqa: N818
     pass
 
 

@@ -80,6 +80,22 @@ class Settings:
     bus_max_length: int = 5_000_000
     """Records that one partition of an event topic may hold before producers are refused (HTTP 429). On Kafka: that a
     group may be behind in it."""
+    registry_url: str = ""
+    """Schema Registry of events in Avro, JSON Schema and Protocol Buffers: address of Confluent's API
+    (`https://host:8081`; Apicurio: with `/apis/ccompat/v7`). Empty: events are plain JSON."""
+    registry_user: str = ""
+    """User of the registry, for basic authentication. Empty: none."""
+    registry_password_file: str = ""
+    """File with that user's password."""
+    registry_ca_file: str = ""
+    """Certificates (PEM) to trust of a registry with TLS. Empty: the system's."""
+    intake_max_lag: int = 500_000
+    """Events that may wait for ingest before producers are refused over HTTP (429, with the time after which to come
+    back)."""
+    webhooks_dir: str = ""
+    """Folder with the mapping files of webhooks, from root. Empty: `webhooks`."""
+    deadletters_days: int = 30
+    """Days that dead letters are kept, from the arrival of what was refused; 0: until they are dropped."""
     archive_every_s: float = 5.0
     """Longest time that a checked event waits before it is appended to the archive, seconds."""
     mlflow_uri: str = ""
@@ -105,6 +121,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "deadline_ms": (1, 10_000),
     "redis_timeout_ms": (1, 10_000),
     "bus_max_length": (1_000, 1_000_000_000),
+    "intake_max_lag": (100, 1_000_000_000),
+    "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
     "drift_share": (0, 1),
     "drift_min_rows": (10, 100_000_000),

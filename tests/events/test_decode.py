@@ -16,7 +16,7 @@ from rapport.errors import EventError
 from rapport.events.block import read_blocks
 from rapport.events.columns import BASE, COLUMNS
 from rapport.events.decode import MAX_EVENT_BYTES, decode, decode_many
-from rapport.events.schema import EVENT_TYPES, TOPICS, PurchaseEvent
+from rapport.events.schema import EVENT_TYPES, TOPICS, Event, PurchaseEvent
 from rapport.testing.blocks import block_message
 
 REASONS = {
@@ -173,6 +173,30 @@ def test_many_are_as_one_by_one(topic: str, kinds: list[str]) -> None:
             assert str(caught.value) == str(result) and caught.value.reason == result.reason
         else:
             assert result == decode(topic, value)
+
+
+AMOUNTS = ["0", "0.000001", "1.1000000", "0.0000001", "-1", "9223372036854.775807", "9223372036854.775808"]
+CURRENCIES = ["EUR", "EuR", "ÉUR"]
+PRICED = st.fixed_dictionaries(
+    {"quantity": st.integers(1, 3)},
+    optional={"price": st.sampled_from(AMOUNTS), "currency": st.sampled_from(CURRENCIES)},
+)
+TIMES = st.sampled_from(["2025-03-01T12:00:00Z", "1969-12-31T23:59:59.999999Z"])
+
+
+@given(st.lists(PRICED, max_size=4), TIMES)
+def test_many_are_as_one_by_one_by_the_rules_for_money_and_time(priced: list[dict[str, Any]], when: str) -> None:
+    clicks = [{**COMMON, "action": "view", "event_time": when, **one} for one in priced]
+    orders = [{**GOOD[ORDER], "event_time": when, "amount": one.get("price", 1)} for one in priced]
+    for topic, events in ((CLICK, clicks), (ORDER, orders)):
+        values = [msgspec.json.encode(event) for event in events]
+        # Beside a value that is none, each is looked at by itself.
+        alone = [decode_many(topic, [value, b"["])[0] for value in values]
+        assert list(map(fate, decode_many(topic, values))) == list(map(fate, alone))
+
+
+def fate(result: Event | EventError) -> Any:
+    return (result.reason, str(result)) if isinstance(result, EventError) else result
 
 
 def test_many_of_no_topic() -> None:

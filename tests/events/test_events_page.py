@@ -64,7 +64,7 @@ def test_base_columns() -> None:
 
 
 def test_reasons_and_limits() -> None:
-    source = (Path(__file__).parents[2] / "src/rapport/events").glob("*.py")
+    source = (Path(__file__).parents[2] / "src/rapport/events").rglob("*.py")
     texts = [path.read_text() for path in source] + [(Path(__file__).parents[2] / "flows/check.py").read_text()]
     raised = {reason for text in texts for reason in re.findall(r'EventError\(\s*"(\w+)"', text)}
     assert {row[0].strip("`") for row in table(section("Reasons"), "reason")} == raised

@@ -22,6 +22,7 @@ from feature_repo import sources, views
 from feature_repo.entities import customer
 from flows.features import load_declared
 from rapport.bus import Bus, Message
+from rapport.bus.groups import consumers
 from rapport.bus.redis_streams import RedisStreamsBus
 from rapport.bus.share import Share
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock, to_us
@@ -31,7 +32,6 @@ from rapport.events.decode import decode
 from rapport.events.derive import derive
 from rapport.online.marks import MARK_BYTES
 from rapport.settings import load_settings
-from rapport.supervisor.lag import consumers
 from rapport.supervisor.repartition import repartition
 from rapport.testing.oracle import OracleEvent, oracle
 

@@ -14,12 +14,12 @@ import msgspec
 import pyarrow as pa
 
 from rapport.bus import Bus, open_bus
+from rapport.bus.groups import consumers
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.dead_letters import DEAD_LETTERS
 from rapport.errors import BusUnavailable
 from rapport.settings import load_settings
 from rapport.supervisor.declarations import apply_declarations
-from rapport.supervisor.lag import consumers
 from rapport.supervisor.state import Paths
 from rapport.testing.kafka import KafkaServer
 from rapport.testing.project import Project

@@ -11,9 +11,10 @@ from rapport.testing.kafka import KafkaServer, kafka_jars
 from tests.chaos.world import World
 from tests.kafka.run import KafkaRun
 
-EVENTS = 20_000
+EVENTS = 10_000
 
 
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
     try:
         jars = kafka_jars()

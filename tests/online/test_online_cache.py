@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport.online.cache import RowCache
-from rapport.online.packed import by_view, pack
+from rapport.online.packed import pack
 
 
 def put(cache: RowCache, values: dict[str, tuple[bytes, bytes]]) -> None:
@@ -21,9 +21,9 @@ def put(cache: RowCache, values: dict[str, tuple[bytes, bytes]]) -> None:
 
 def get(cache: RowCache, customer: str) -> tuple[bytes, bytes] | None:
     found = cache.find([customer])
-    if not found:
+    if len(found.unknown()):
         return None
-    values = by_view(found, 1, 2)
+    values = cache.values(found, np.zeros(0, np.int64), pack([]))
     return values.get(0), values.get(1)
 
 
@@ -39,7 +39,7 @@ def test_written_last_stays_longest() -> None:
 
 def test_what_was_not_written_anew_is_remembered_as_loaded() -> None:
     cache = RowCache(4, 1_000, 2)
-    cache.put(["a", "b"], np.array([1]), pack([b"A", b"B", b"a", b"b"]), pack([None, b"new", None, None]))
+    cache.put(["a", "b"], np.array([1]), pack([b"A", b"a", b"B", b"b"]), pack([None, b"new", None, None]))
     assert (get(cache, "a"), get(cache, "b")) == (None, (b"new", b"b"))
 
 

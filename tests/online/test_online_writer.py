@@ -316,7 +316,7 @@ def test_the_fence_writes_all_views_of_a_customer_or_none(client: redis.Redis) -
     deliver(OnlineWriter(client, "p", PLANS[1:]), KINDS, [("c1", ("f", NOW, {})), ("c1", ("g", NOW, {}))])
     before = client.hgetall(KeyMaker("p").key("c1"))
     with store.session() as session:
-        keys = session.pack_keys(["c1"])
+        keys = store.keys.keys(["c1"])
         session.write(keys, np.arange(1), pack(loaded), pack([loaded[0], None]))
         assert session.refused(keys) == [0]
     assert client.hgetall(KeyMaker("p").key("c1")) == before
@@ -328,12 +328,12 @@ def test_the_fence_writes_a_single_view(client: redis.Redis) -> None:
     deliver(OnlineWriter(client, "p", PLANS), KINDS, [("c1", ("e", NOW, {"amount": 1}))])
     loaded = stored(client, "c1")
     with store.session() as session:
-        keys = session.pack_keys(["c1", "nobody"])
+        keys = store.keys.keys(["c1", "nobody"])
         session.ask(keys, np.arange(2))
         numbers, values = session.receive(keys)
         assert sorted(numbers.tolist()) == [0, 1]
         assert {values.get(i) for i in range(4)} == {*loaded, b""}
-        old = pack([loaded[0], None, loaded[1], None])
+        old = pack([*loaded, None, None])
         session.write(keys, np.arange(2), old, pack([None, None, loaded[1], loaded[1]]))
         assert session.refused(keys) == []
     assert stored(client, "c1") == loaded

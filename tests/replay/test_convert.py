@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport.clock import from_us, to_us
-from rapport.replay.convert import CONVERTERS, decimal_text
-from rapport.replay.distinct import each, each_row
-from rapport.replay.mapping import TimeRule
-from rapport.replay.times import TimeParser
+from rapport.mapping.convert import CONVERTERS, decimal_text
+from rapport.mapping.distinct import each, each_row
+from rapport.mapping.rules import TimeRule
+from rapport.mapping.times import TimeParser
 
 GOOD: list[tuple[Any, Any, Any]] = [
     ("id", "17850.0", "17850"),

@@ -61,14 +61,15 @@ def models(built_models: NoiseModels, served: Served) -> NoiseModels:
 def consumed(request: pytest.FixtureRequest) -> Iterator[None]:
     """Events that a test gives are taken off the bus after it, as the flows would: or features would count as stale."""
     yield
-    if "served" in request.fixturenames:
+    if {"served", "pressed"} & set(request.fixturenames):
         project: Project = request.getfixturevalue("project")
         bus = open_bus(project.settings)
-        for topic in TOPICS:
-            position = bus.position("ingest", topic, 0)
+        hops = [("ingest", topic) for topic in TOPICS] + [("features", f"{topic}.checked") for topic in TOPICS]
+        for group, topic in hops:
+            position = bus.position(group, topic, 0)
             batch = bus.reader(topic, 0, position).poll(100_000)
             if batch:
-                bus.commit("ingest", topic, 0, expected=position, position=batch.positions[-1])
+                bus.commit(group, topic, 0, expected=position, position=batch.positions[-1])
 
 
 def _fill(project: Project) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rapport.testing.served import Served
+from rapport.testing.project import Project
+from rapport.testing.served import Served, wait_for
 
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
@@ -29,7 +31,33 @@ _bodies = st.one_of(
 )
 
 
-@pytest.mark.parametrize("path", ["/personalize", "/events", "/feedback"])
+OPEN = """\
+name: hostile
+unsigned: true
+time: {column: event.at}
+customer: {column: customer_id}
+event_id: "{customer_id}-{$row}"
+events:
+  - topic: feedback
+    each: events
+    fields:
+      csat: {column: csat, type: integer}
+      decision_id: {template: "{decision_id}{events.x}"}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def open_source(served: Served, project: Project) -> Iterator[None]:
+    """A source of webhooks that anybody may send to."""
+    mapping = project.root / "webhooks" / "hostile.yaml"
+    mapping.parent.mkdir(exist_ok=True)
+    mapping.write_text(OPEN)
+    wait_for(lambda: served.http.post("/webhooks/hostile").status_code == 415, "the source is not taken", 10)
+    yield
+    mapping.unlink()
+
+
+@pytest.mark.parametrize("path", ["/personalize", "/events", "/feedback", "/webhooks/hostile"])
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=_bodies, lines=st.booleans())
 def test_no_body_breaks_the_service(served: Served, path: str, body: bytes, lines: bool) -> None:

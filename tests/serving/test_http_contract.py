@@ -81,6 +81,10 @@ def test_only_json_is_taken(served: Served, path: str, media_type: str) -> None:
     [
         ("GET", "/personalize", 405, "method_not_allowed"),
         ("PUT", "/events", 405, "method_not_allowed"),
+        ("GET", "/webhooks/shop", 405, "method_not_allowed"),
+        ("POST", "/webhooks/shop/orders", 404, "not_found"),
+        ("POST", "/webhooks/", 404, "not_found"),
+        ("POST", "/webhooks/shop", 404, "unknown_source"),
         ("POST", "/", 405, "method_not_allowed"),
         ("GET", "/nothing", 404, "not_found"),
         ("GET", "/docs/assets/../../../../etc/passwd", 404, "not_found"),
@@ -115,10 +119,13 @@ def test_probes_and_pages(served: Served) -> None:
 
 def test_the_description_has_every_route_and_resolves(served: Served) -> None:
     described = served.http.get("/openapi.json").json()
-    assert set(described["paths"]) == {"/personalize", "/events", "/feedback", "/livez", "/readyz", "/metrics"}
+    paths = {"/personalize", "/events", "/feedback", "/webhooks/{source}", "/livez", "/readyz", "/metrics"}
+    assert set(described["paths"]) == paths
     names = set(described["components"]["schemas"])
     used = {ref.rpartition("/")[2] for ref in _refs(described)}
-    assert used <= names and {"PersonalizeRequest", "Decision", "EventsAnswer", "Error", "Health"} <= used
+    assert (
+        used <= names and {"PersonalizeRequest", "Decision", "EventsAnswer", "WebhookAnswer", "Error", "Health"} <= used
+    )
 
 
 def test_metrics_count_answers(served: Served) -> None:

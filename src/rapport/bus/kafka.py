@@ -21,7 +21,7 @@ from rapport.bus.groups import groups_of
 from rapport.bus.kafka_cluster import MAX_RECORD_BYTES, KafkaCluster
 from rapport.bus.kafka_counts import KafkaCounts
 from rapport.bus.kafka_hops import KafkaHops
-from rapport.bus.kafka_link import KafkaLink, link_of, why
+from rapport.bus.kafka_link import KafkaLink, link_of, reached, why
 from rapport.bus.kafka_member import KafkaMember
 from rapport.bus.kafka_records import produce
 from rapport.bus.kafka_room import Room
@@ -131,8 +131,9 @@ class KafkaBus:
         # Reports come in whichever thread polls.
         told: list[Any] = []
         producer = self._publisher()
-        for message in messages:
-            produce(producer, self._link, message, self._cluster.partitions, lambda error, _: told.append(error))
+        with reached("publishing"):
+            for message in messages:
+                produce(producer, self._link, message, self._cluster.partitions, lambda error, _: told.append(error))
         deadline = time.monotonic() + self._link.timeout_s + 1.0
         while len(told) < len(messages) and time.monotonic() < deadline:
             producer.poll(0.05)

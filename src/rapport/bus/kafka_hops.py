@@ -34,6 +34,7 @@ _GIVEN_UP_S = 20.0
 """A transaction that has come to no end by then is settled under its name taken anew."""
 _TRIES = 4
 _SHUT_OUT = (
+    KafkaError._FATAL,
     KafkaError._FENCED,
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException
 
 from rapport.bus.kafka_link import KafkaLink
 from rapport.bus.keys import partition_for
@@ -15,6 +15,7 @@ from rapport.errors import BusError, SettingsError
 __all__ = ["next_offset", "produce", "to_batch"]
 
 _ORIGIN = "origin"
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
 
 
 def produce(
@@ -24,6 +25,7 @@ def produce(
 
     Raises:
         BusError: it is larger than Kafka takes.
+        KafkaException: the producer takes nothing any more.
     """
     while True:
         try:
@@ -40,6 +42,8 @@ def produce(
             # The queue is full: delivery reports make room.
             producer.poll(0.01)
         except KafkaException as error:
+            if error.args[0].code() not in _TOO_LARGE:
+                raise
             raise BusError(
                 f"a record of {len(message.value):,} bytes for {message.topic} was refused: {error.args[0].str()}"
             ) from error

@@ -86,7 +86,7 @@ class SharedRead:
             until = time.monotonic() + _EMPTY_FOR_S
             for reader in waiting:
                 reader.ready = found.get((reader.stream, to_id(reader.position)), [])
-                reader.empty_until = 0.0 if reader is asking else until
+                reader.empty_until = 0.0 if reader is asking or reader.ready else until
 
     def take(self, reader: RedisReader, max_records: int) -> list[Entry]:
         """The reader's next records. It moves on in the same step: another thread that found it without records, and

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from rapport.bus.protocol import Bus, Hop, Message, Position
-from rapport.errors import BusError, BusUnavailable, StoreUnavailable
+from rapport.errors import BusError, BusUnavailable, RegistryUnavailable, StoreUnavailable
 
 __all__ = ["Patience", "Stopped", "commit_all_surely", "commit_surely"]
 
@@ -34,7 +34,7 @@ class Patience:
         self._longest_s = longest_s
 
     def call(self, what: Callable[[], _T]) -> _T:
-        """The result of `what`, tried again while the bus or the store is unavailable.
+        """The result of `what`, tried again while the bus, the store or the Schema Registry is unavailable.
 
         Raises:
             Stopped: `stop` was set while it had not succeeded.
@@ -43,7 +43,7 @@ class Patience:
         while True:
             try:
                 return what()
-            except (BusUnavailable, StoreUnavailable) as error:
+            except (BusUnavailable, RegistryUnavailable, StoreUnavailable) as error:
                 _log.warning("trying again in %.2f s: %s", wait_s, error)
             if self.stop.wait(wait_s):
                 raise Stopped("asked to stop while waiting for the bus")

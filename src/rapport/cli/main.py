@@ -20,8 +20,10 @@ from rapport.cli import (
     models,
     processes,
     rebuilding,
+    schemas,
     simulation,
     views,
+    webhooks,
 )
 from rapport.errors import RapportError
 
@@ -33,7 +35,7 @@ EXIT_CODES = {
     0: "done",
     1: "it failed, and nothing below says how",
     2: "the command line, a setting, a mapping file or a feature declaration is wrong",
-    3: "bus, online store or archive does not answer, or does not accept",
+    3: "bus, online store, archive or Schema Registry does not answer, or does not accept",
     4: "a model is refused, or there is none",
     5: "a process of `rapport up` is not running, does not work or cannot be started",
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
@@ -73,7 +75,7 @@ for _command in (
     data.replay,
     rebuilding.rebuild,
     simulation.simulate,
-    letters.deadletters,
+    schemas.schemas,
     customers.features,
     customers.decide,
     models.train,
@@ -86,6 +88,8 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
+for _group in (letters.deadletters, webhooks.webhooks):
+    app.add_typer(_group)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,7 @@ def cli_page() -> str:
     """Markdown of all commands, with their options and examples."""
     codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     group = typer.main.get_command(app)
-    commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
-    return _CLI_INTRO + codes + "".join(_command(name, command) for name, command in commands.items())
+    return _CLI_INTRO + codes + "".join(_commands(group, ""))
 
 
 def settings_page() -> str:
@@ -68,6 +68,14 @@ def settings_page() -> str:
 def main(root: Path) -> None:
     (root / "docs" / "cli.md").write_text(cli_page())
     (root / "docs" / "settings.md").write_text(settings_page())
+
+
+def _commands(group: Any, before: str) -> Iterator[str]:
+    """The pages of a group's commands, each group before its own."""
+    for name, command in group.commands.items():
+        yield _command(before + name, command)
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
 
 
 def _command(name: str, command: Any) -> str:

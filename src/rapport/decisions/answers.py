@@ -6,7 +6,16 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["EventResult", "EventsAnswer", "FeedbackAnswer", "Health", "ModelHealth"]
+__all__ = [
+    "EventResult",
+    "EventsAnswer",
+    "FeedbackAnswer",
+    "Health",
+    "ModelHealth",
+    "WebhookAnswer",
+    "WebhookEvent",
+    "WebhookProblem",
+]
 
 
 class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,6 +40,33 @@ class FeedbackAnswer(msgspec.Struct, frozen=True):
     """The feedback is on the bus, under this event id."""
 
     event_id: str
+
+
+class WebhookEvent(msgspec.Struct, frozen=True):
+    """An event that a payload gave."""
+
+    topic: str
+    event_id: str
+
+
+class WebhookProblem(msgspec.Struct, frozen=True):
+    """Why no event could be made of a payload."""
+
+    field: str
+    reason: str
+    detail: str
+
+
+class WebhookAnswer(msgspec.Struct, frozen=True):
+    """What became of a webhook's payload: it is on the bus, whatever the status."""
+
+    source: str
+    status: Literal["accepted", "ignored", "dead_letter"]
+    """accepted: its events; ignored: the mapping says that it is nobody's; dead_letter: the payload as it came."""
+    events: list[WebhookEvent] = []
+    skipped: int = 0
+    """Items without a customer, where the mapping says to skip those."""
+    dead_letter: WebhookProblem | None = None
 
 
 class ModelHealth(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rapport.errors import EventError
+from rapport.events.all_pass import all_pass
 from rapport.events.refusal import explain
 from rapport.events.rules import check_event
 from rapport.events.schema import EVENT_TYPES, TOPICS, Event
@@ -60,6 +61,9 @@ def decode_many(topic: str, values: Sequence[bytes], formats: Registered | None 
         RegistryUnavailable: a schema is not known yet, and the registry does not answer: try all again later.
     """
     read = _decoder(topic).decode
+    flawless = _flawless(topic, read, values)
+    if flawless is not None:
+        return flawless
     results: list[Event | EventError] = []
     for raw in values:
         try:
@@ -67,6 +71,20 @@ def decode_many(topic: str, values: Sequence[bytes], formats: Registered | None 
         except EventError as error:
             results.append(error)
     return results
+
+
+def _flawless(topic: str, read: Any, values: Sequence[bytes]) -> list[Event | EventError] | None:
+    """The events, if all are plain JSON and none is to be refused; None: perhaps not, look at them one by one."""
+    if max(map(len, values), default=0) > MAX_EVENT_BYTES:
+        return None
+    try:
+        events = list(map(read, values))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    content = b"".join(values)
+    if _BACKSLASH in content or _DELETE in content or not all_pass(topic, events):
+        return None
+    return events
 
 
 def _decode(topic: str, read: Any, raw: bytes, formats: Registered | None) -> Event:

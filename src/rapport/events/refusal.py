@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from rapport.errors import EventError
 from rapport.events.fields import allowed_fields
 
-__all__ = ["explain", "refuse_value"]
+__all__ = ["explain", "explain_values", "refuse_value"]
 
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"^Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
@@ -22,11 +23,20 @@ def explain(topic: str, raw: bytes, error: Exception) -> EventError:
     """The refusal of `raw`, which msgspec would not decode as an event of `topic`."""
     if not isinstance(error, msgspec.ValidationError):
         return _not_json(error)
+    return _explain(topic, error, lambda field: _value(raw, field))
+
+
+def explain_values(topic: str, values: Mapping[str, Any], error: msgspec.ValidationError) -> EventError:
+    """The refusal of values that msgspec would not convert into an event of `topic`."""
+    return _explain(topic, error, lambda field: values.get(field, _ABSENT))
+
+
+def _explain(topic: str, error: msgspec.ValidationError, value_of: Callable[[str], Any]) -> EventError:
     match = _PATH.match(str(error))
     what, path = (match["what"], match["path"] or "") if match else (str(error), "")
     named = _NAMED.match(what)
     field = named["name"] if named else path
-    value = _value(raw, field)
+    value = value_of(field)
     if field == "customer_id" and value in (_ABSENT, None, ""):
         return EventError("no_customer", field, "the event says of no customer; give the customer's id")
     if named and named["how"] == "missing required":
@@ -68,6 +78,9 @@ def _quote(value: Any) -> str:
         return _short(msgspec.json.encode(value).decode())
     except RecursionError:
         return "a deeply nested value"
+    except (msgspec.MsgspecError, OverflowError, TypeError, ValueError):
+        # What no JSON says, as bytes that are no text.
+        return _short(repr(value))
 
 
 def _short(text: str) -> str:

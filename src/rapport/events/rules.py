@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from rapport.errors import EventError
 from rapport.events.fields import patterns
-from rapport.events.money import MAX_MICROS, micros
+from rapport.events.money import MAX_MICROS, check_amount
 from rapport.events.refusal import refuse_value
 from rapport.events.schema import EVENT_TYPES, CustomerClick, Event, Feedback, PurchaseEvent
 
-__all__ = ["check_event"]
+__all__ = ["FIRST_TIME", "check_event", "is_currency", "says_something"]
 
-_FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MICROS = Decimal(MAX_MICROS)
 _SAYS_SOMETHING = ("csat", "nps", "resolved", "resolution_time_s")
 
 
@@ -32,7 +34,7 @@ def check_event(topic: str, event: Event, *, plain: bool) -> None:
     """
     if not plain:
         _check_ids(topic, event)
-    if event.event_time < _FIRST_TIME:
+    if event.event_time < FIRST_TIME:
         raise EventError("bad_value", "event_time", f"{event.event_time} is before 1970; give the time of the event")
     rule = _RULES.get(topic)
     if rule is not None:
@@ -52,7 +54,7 @@ def _check_click(event: CustomerClick) -> None:
         if event.currency is None:
             raise EventError("missing_field", "currency", "price is given without its currency; give both or neither")
         _check_currency("customer_clicks", event.currency)
-        if micros(event.price, "price") * event.quantity > MAX_MICROS:
+        if check_amount(event.price, "price") * event.quantity > _MAX_MICROS:
             raise EventError("bad_value", "price", f"{event.price} x quantity {event.quantity} is too large an amount")
     elif event.currency is not None:
         _check_currency("customer_clicks", event.currency)
@@ -61,20 +63,30 @@ def _check_click(event: CustomerClick) -> None:
 
 def _check_purchase(event: PurchaseEvent) -> None:
     _check_currency("purchase_events", event.currency)
-    micros(event.amount, "amount")
+    check_amount(event.amount, "amount")
 
 
 def _check_currency(topic: str, currency: str) -> None:
     """The struct has seen to its length; a pattern in the struct would take longer than all the rest of the event."""
-    if not (currency.isascii() and currency.isalpha() and currency.isupper()):
+    if not is_currency(currency):
         raise refuse_value(topic, "currency", currency)
 
 
+def is_currency(text: str) -> bool:
+    """Whether a text of the right length has capital letters only."""
+    return text.isascii() and text.isalpha() and text.isupper()
+
+
 def _check_feedback(event: Feedback) -> None:
-    if event.csat is None and event.nps is None and event.resolved is None and event.resolution_time_s is None:
+    if not says_something(event):
         raise EventError(
             "missing_field", "", f"the feedback says nothing; give at least one of {', '.join(_SAYS_SOMETHING)}"
         )
+
+
+def says_something(event: Feedback) -> bool:
+    """Whether it has at least one of the fields that feedback is about."""
+    return not (event.csat is None and event.nps is None and event.resolved is None and event.resolution_time_s is None)
 
 
 _RULES: dict[str, Callable[[Any], None]] = {

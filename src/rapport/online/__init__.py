@@ -1,5 +1,6 @@
 """Rows of tiles in Redis: written exactly once in effect, read as of a time. docs/online-store.md has the layout."""
 
+from rapport.online.batch import Customers, Places
 from rapport.online.connect import WRITE_TIMEOUT_S, connect, connect_async
 from rapport.online.deletion import delete_customer
 from rapport.online.keeping import Keeping, Kept
@@ -18,6 +19,7 @@ __all__ = [
     "PRESENT",
     "WRITE_TIMEOUT_S",
     "ApplyReport",
+    "Customers",
     "FeatureRows",
     "FeatureValue",
     "Keeping",
@@ -25,6 +27,7 @@ __all__ = [
     "Layouts",
     "OnlineReader",
     "OnlineWriter",
+    "Places",
     "PlainView",
     "WindowedView",
     "connect",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,26 @@ import numpy.typing as npt
 from rapport.bus.protocol import Position
 from rapport.online.packed import Longs
 from rapport.windows import Events
+from rapport.windows.compiled import jit, writable
 from rapport.windows.packed import sort_by_row
 
-__all__ = ["Batch", "Places", "batch_of"]
+__all__ = ["Batch", "Customers", "Places", "batch_of"]
+
 
 Places: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Positions of n events as columns: integers hi[n] and lo[n]."""
+
+
+class Customers(NamedTuple):
+    """Whose n events are, as Arrow's dictionary encoding has it.
+
+    Attributes:
+        ids: k customers, none twice.
+        numbers: int64[n], the place in `ids` of each event's customer.
+    """
+
+    ids: list[str]
+    numbers: Longs
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +40,16 @@ class Batch:
     """n events of k customers.
 
     Attributes:
-        customer_ids: the k customers, by first appearance.
+        customer_ids: the k customers.
         partition: the events' partition.
-        hi, lo: uint64[n], the events' positions; they ascend.
+        places: uint64 hi[n] and lo[n], the events' positions; they ascend.
         events: the n events.
         order, groups: the events by customer, newest first: those of customer i are order[groups[i]:groups[i + 1]].
     """
 
     customer_ids: list[str]
     partition: int
-    hi: npt.NDArray[np.uint64]
-    lo: npt.NDArray[np.uint64]
+    places: Places
     events: Events
     order: Longs
     groups: Longs
@@ -47,37 +60,55 @@ class Batch:
         groups = np.zeros(len(parts) + 1, np.int64)
         np.cumsum([len(part) for part in parts], out=groups[1:])
         ids = [self.customer_ids[number] for number in numbers]
-        return Batch(ids, self.partition, self.hi, self.lo, self.events, np.concatenate(parts), groups)
+        return Batch(ids, self.partition, self.places, self.events, np.concatenate(parts), groups)
 
 
 def batch_of(
-    customer_ids: Sequence[str], positions: Sequence[Position] | Places, partition: int, events: Events
+    customers: Sequence[str] | Customers, positions: Sequence[Position] | Places, partition: int, events: Events
 ) -> Batch:
     """The batch.
 
     Raises:
-        ValueError: lengths differ, positions do not ascend, or the partition is not 0 to 65535.
+        ValueError: lengths differ, positions do not ascend, the partition is not 0 to 65535, a customer is there twice
+            or an event's customer not at all.
     """
-    hi, lo = _columns(positions)
-    if not len(customer_ids) == len(hi) == len(lo) == len(events):
-        raise ValueError(f"{len(customer_ids)} customers, {len(hi)} positions, {len(events)} events: not equal")
+    ids, numbers = _numbered(customers)
+    hi, lo = _places(positions)
+    if not len(numbers) == len(hi) == len(lo) == len(events):
+        raise ValueError(f"{len(numbers)} customers, {len(hi)} positions, {len(events)} events: not equal")
     if not 0 <= partition <= 0xFFFF:
         raise ValueError(f"partition {partition}: 0 to 65535 is allowed")
-    ascends = (hi[1:] > hi[:-1]) | ((hi[1:] == hi[:-1]) & (lo[1:] > lo[:-1]))
-    if not ascends.all():
-        at = int(np.flatnonzero(~ascends)[0])
-        raise ValueError(f"positions must ascend: {(hi[at + 1], lo[at + 1])} comes after {(hi[at], lo[at])}")
-    ids = list(dict.fromkeys(customer_ids))
+    at = _behind(hi, lo)
+    if at:
+        earlier, later = (Position(int(hi[i]), int(lo[i])) for i in (at - 1, at))
+        raise ValueError(f"positions must ascend: {later} comes after {earlier}")
+    order, groups = sort_by_row(numbers, events.event_time_us, len(ids))
+    return Batch(ids, partition, (hi, lo), events, order, groups)
+
+
+def _numbered(customers: Sequence[str] | Customers) -> Customers:
+    if isinstance(customers, Customers):
+        if len(set(customers.ids)) < len(customers.ids):
+            raise ValueError("Customers.ids has a customer twice: give each one number")
+        return Customers(customers.ids, writable(np.ascontiguousarray(customers.numbers, np.int64)))
+    ids = list(dict.fromkeys(customers))
     number = dict(zip(ids, range(len(ids)), strict=True))
-    row_of_event = np.fromiter(map(number.__getitem__, customer_ids), np.int64, len(customer_ids))
-    order, groups = sort_by_row(row_of_event, events.event_time_us, len(ids))
-    return Batch(ids, partition, hi, lo, events, order, groups)
+    return Customers(ids, np.fromiter(map(number.__getitem__, customers), np.int64, len(customers)))
 
 
-def _columns(positions: Sequence[Position] | Places) -> Places:
-    if isinstance(positions, tuple):
+def _places(positions: Sequence[Position] | Places) -> Places:
+    if isinstance(positions, tuple) and positions and isinstance(positions[0], np.ndarray):
         hi, lo = positions
     else:
-        pairs = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions)).reshape(-1, 2)
-        hi, lo = pairs[:, 0], pairs[:, 1]
-    return np.ascontiguousarray(hi, np.uint64), np.ascontiguousarray(lo, np.uint64)
+        flat = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(positions))
+        hi, lo = flat[::2], flat[1::2]
+    return writable(np.ascontiguousarray(hi, np.uint64)), writable(np.ascontiguousarray(lo, np.uint64))
+
+
+@jit
+def _behind(hi, lo):
+    """The first position that does not come after the one before it; 0: there is none."""
+    for i in range(1, len(hi)):
+        if hi[i] < hi[i - 1] or (hi[i] == hi[i - 1] and lo[i] <= lo[i - 1]):
+            return i
+    return 0

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 
 from rapport.online.packed import Longs, Packed, copy_bytes
 from rapport.windows.compiled import jit
 
-__all__ = ["RowCache"]
+__all__ = ["Known", "RowCache"]
 
 
 class _Half:
@@ -28,6 +29,22 @@ class _Half:
         self.used = 0
         # Memory is taken from the system as it is written to.
         self.values = Packed(np.empty(size, np.uint8), np.zeros(rows * views + 1, np.int64))
+
+
+class Known(NamedTuple):
+    """Where the cache has the values of k customers.
+
+    Attributes:
+        young, old: int64[k], the record in either half, -1: none there. The young one counts.
+    """
+
+    young: Longs
+    old: Longs
+
+    def unknown(self) -> Longs:
+        """The numbers of the customers of whom nothing is known."""
+        numbers = np.empty(len(self.young), np.int64)
+        return numbers[: _unknown(*self, numbers)]
 
 
 class RowCache:
@@ -45,26 +62,35 @@ class RowCache:
         if size < 0:
             raise ValueError(f"a cache of {size} bytes; 0 (none) or more is allowed")
         self._views = views
+        self._keeps_any = min(rows // 2, size // 2) > 0
         self._young, self._old = (_Half(rows // 2, size // 2, views) for _ in range(2))
 
     def __len__(self) -> int:
         return len(self._young.numbers.keys() | self._old.numbers.keys())
 
-    def find(self, customer_ids: Sequence[str]) -> list[tuple[Longs, Packed, Longs]]:
-        """What is known of k customers: (int64[m] the numbers of some, records, int64[m] the record of each).
-
-        Record i has the values i * views to (i + 1) * views - 1. They hold until the next `put`.
-        """
+    def find(self, customer_ids: Sequence[str]) -> Known:
+        """Where the values of k customers are; it holds until the next `put`."""
         young, old = (
             np.fromiter(map(half.numbers.get, customer_ids, repeat(-1)), np.int64, len(customer_ids))
             for half in (self._young, self._old)
         )
-        old[young >= 0] = -1
-        return [
-            (places, half.values, records[places])
-            for half, records in ((self._young, young), (self._old, old))
-            if len(places := np.flatnonzero(records >= 0))
-        ]
+        return Known(young, old)
+
+    def values(self, known: Known, asked: Longs, fresh: Packed) -> Packed:
+        """The values of k customers, customer by customer.
+
+        Args:
+            known: what `find` found of them.
+            asked: int64[m], the numbers of customers whose values have just been loaded.
+            fresh: the loaded values, customer by customer in this order.
+        """
+        count, views = len(known.young), self._views
+        fresh_at, starts = np.empty(count, np.int64), np.zeros(count * views + 1, np.int64)
+        young, old = self._young.values, self._old.values
+        size = _measure(*known, asked, young.starts, old.starts, fresh.starts, views, fresh_at, starts)
+        out = Packed(np.empty(size + 1, np.uint8), starts)
+        _gather(*known, fresh_at, *young, *old, *fresh, views, *out)
+        return out
 
     def put(self, customer_ids: Sequence[str], rows: Longs, loaded: Packed, new: Packed) -> None:
         """Remember rows that were written: the new values, and as loaded those without a new one.
@@ -72,12 +98,13 @@ class RowCache:
         Args:
             customer_ids: all k of a chunk.
             rows: int64[m], the numbers of those written.
-            loaded, new: values view by view, k to a view.
+            loaded: values customer by customer.
+            new: values view by view.
         """
-        done = 0
+        done = 0 if self._keeps_any else len(rows)
         while done < len(rows):
             half = self._young
-            fitting = int(_append(half.values, half.used, self._views, rows, done, loaded, new))
+            fitting = _append(*half.values, half.used, self._views, rows, done, *loaded, *new)
             ids = [customer_ids[row] for row in rows[done : done + fitting].tolist()]
             half.numbers.update(zip(ids, range(half.used, half.used + fitting), strict=True))
             half.used += fitting
@@ -103,20 +130,69 @@ class RowCache:
 
 
 @jit
-def _append(half, used, views, rows, done, loaded, new):
+def _append(data, starts, used, views, rows, done, loaded, loaded_starts, new, new_starts):
     """Append the records of rows[done:] as far as there is room: how many."""
-    count = (len(loaded.starts) - 1) // views
+    count = (len(new_starts) - 1) // views
     fitting = 0
-    while done + fitting < len(rows) and (used + fitting + 1) * views < len(half.starts):
-        first = (used + fitting) * views
-        at = half.starts[first]
+    while done + fitting < len(rows) and (used + fitting + 1) * views < len(starts):
+        row, first = rows[done + fitting], (used + fitting) * views
+        at = starts[first]
         for view in range(views):
-            value = view * count + rows[done + fitting]
-            source = new if new.starts[value] < new.starts[value + 1] else loaded
-            start, end = source.starts[value], source.starts[value + 1]
-            if at + end - start > len(half.data):
+            old, value = row * views + view, view * count + row
+            is_new = new_starts[value] < new_starts[value + 1]
+            start = new_starts[value] if is_new else loaded_starts[old]
+            end = new_starts[value + 1] if is_new else loaded_starts[old + 1]
+            if at + end - start > len(data):
                 return fitting
-            at = copy_bytes(source.data, start, end, half.data, at)
-            half.starts[first + view + 1] = at
+            at = copy_bytes(new, start, end, data, at) if is_new else copy_bytes(loaded, start, end, data, at)
+            starts[first + view + 1] = at
         fitting += 1
     return fitting
+
+
+@jit
+def _unknown(young, old, numbers):
+    n_unknown = 0
+    for row in range(len(young)):
+        if young[row] < 0 and old[row] < 0:
+            numbers[n_unknown] = row
+            n_unknown += 1
+    return n_unknown
+
+
+@jit
+def _measure(young, old, asked, young_starts, old_starts, fresh_starts, views, fresh_at, starts):
+    """Where each customer's values will start, and which of the fresh ones are whose: the size of all."""
+    for row in range(len(fresh_at)):
+        fresh_at[row] = -1
+    for i in range(len(asked)):
+        fresh_at[asked[i]] = i
+    at = np.int64(0)
+    for row in range(len(young)):
+        for view in range(views):
+            if young[row] >= 0:
+                at += young_starts[young[row] * views + view + 1] - young_starts[young[row] * views + view]
+            elif old[row] >= 0:
+                at += old_starts[old[row] * views + view + 1] - old_starts[old[row] * views + view]
+            elif fresh_at[row] >= 0:
+                at += fresh_starts[fresh_at[row] * views + view + 1] - fresh_starts[fresh_at[row] * views + view]
+            starts[row * views + view + 1] = at
+    return at
+
+
+@jit
+def _gather(
+    young_at, old_at, fresh_at, young, young_starts, old, old_starts, fresh, fresh_starts, views, out, starts,
+):  # fmt: skip
+    """Copy each customer's values, which stand one behind the other wherever they are."""
+    for row in range(len(young_at)):
+        at = starts[row * views]
+        if young_at[row] >= 0:
+            first = young_at[row] * views
+            copy_bytes(young, young_starts[first], young_starts[first + views], out, at)
+        elif old_at[row] >= 0:
+            first = old_at[row] * views
+            copy_bytes(old, old_starts[first], old_starts[first + views], out, at)
+        elif fresh_at[row] >= 0:
+            first = fresh_at[row] * views
+            copy_bytes(fresh, fresh_starts[first], fresh_starts[first + views], out, at)

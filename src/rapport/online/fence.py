@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha1
 from itertools import chain
 from typing import Any
 
@@ -23,8 +24,8 @@ from rapport.online.connect import reachable
 from rapport.online.keys import TILES, KeyMaker, field_of, time_field
 from rapport.online.links import Link, Links
 from rapport.online.packed import Longs, Packed, pack
-from rapport.online.packed_keys import pack_keys
-from rapport.online.resp import Calls, encode_calls, encode_hmgets
+from rapport.online.packed_keys import KeyPacker
+from rapport.online.resp import Calls, Commands
 from rapport.online.routing import AnyRedis, router_of
 from rapport.online.script import fence_script
 
@@ -33,6 +34,7 @@ __all__ = ["RowStore", "Session", "Values"]
 Values = tuple[bytes | None, ...]
 """A customer's stored values (mark and row), one per view; None: there is none."""
 
+_NONE = np.zeros(0, np.int64)
 _ASK_AGAIN = (
     redis.exceptions.NoScriptError,
     redis.exceptions.MovedError,
@@ -47,11 +49,14 @@ class RowStore:
 
     def __init__(self, client: AnyRedis, project: str, views: Sequence[str]) -> None:
         self.client = client
-        self.keys = KeyMaker(project)
+        self.keys = KeyPacker(KeyMaker(project))
         self.fields = [field_of(view, TILES) for view in views]
         self.script = fence_script(self.fields, [time_field(view) for view in views])
         self.router = router_of(client)
-        self.digest = ""
+        digest = sha1(self.script.encode(), usedforsecurity=False).hexdigest()
+        self.commands = Commands(self.fields, digest, self.router.rows_per_call)
+        self._is_loaded = False
+        self._links = Links()
 
     def load(self, customer_ids: Sequence[str]) -> list[Values]:
         """The stored values of each customer, in one round trip.
@@ -61,7 +66,7 @@ class RowStore:
         """
         found: list[Values] = [()] * len(customer_ids)
         with self.session() as session:
-            keys = session.pack_keys(customer_ids)
+            keys = self.keys.keys(customer_ids)
             session.ask(keys, np.arange(len(customer_ids)))
             numbers, values = session.receive(keys)
         views = len(self.fields)
@@ -78,28 +83,32 @@ class RowStore:
         Raises:
             StoreUnavailable
         """
-        old, new = (pack([each[v] for v in range(len(self.fields)) for each in some]) for some in (loaded, changed))
+        old = pack([value for each in loaded for value in each])
+        new = pack([each[view] for view in range(len(self.fields)) for each in changed])
         with self.session() as session:
-            keys = session.pack_keys(customer_ids)
+            keys = self.keys.keys(customer_ids)
             session.write(keys, np.arange(len(customer_ids)), old, new)
             return sorted(session.refused(keys))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Connections for one batch.
+        """Connections for one batch; one at a time.
 
         Raises:
             StoreUnavailable: at any time while it is open. Some of the customers may have been written. Doing it again
                 is safe: loaded anew, they carry the new marks.
         """
         with reachable("updating rows"):
-            if not self.digest:
-                self.digest = str(self.client.script_load(self.script))
+            if not self._is_loaded:
+                self.client.script_load(self.script)
+                self._is_loaded = True
+            self._links.begin()
             try:
-                with Links() as links:
-                    yield Session(self, links)
-            except (redis.ConnectionError, redis.TimeoutError):
-                self.router.find_again()
+                yield Session(self, self._links)
+            except BaseException as error:
+                self._links.close()
+                if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+                    self.router.find_again()
                 raise
 
 
@@ -112,21 +121,18 @@ class Session:
         self._asked: deque[list[tuple[Link, Longs]]] = deque()
         self._written: deque[list[tuple[Link, Calls]]] = deque()
 
-    def pack_keys(self, customer_ids: Sequence[str]) -> Packed:
-        return pack_keys(self._store.keys, customer_ids)
-
     def ask(self, keys: Packed, rows: Longs) -> None:
         """Ask for the values of some of the keys (int64[m], their numbers)."""
         parts = []
         for client, some in self._store.router.route(keys, rows):
             link = self._links.to(client)
-            link.send(encode_hmgets(keys, some, self._store.fields))
+            link.send(self._store.commands.hmgets(keys, some))
             parts.append((link, some))
         self._asked.append(parts)
 
     def receive(self, keys: Packed) -> tuple[Longs, Packed]:
         """What was asked for: the numbers of the keys, and the values of each one's views, key by key."""
-        parts: list[Longs] = []
+        parts = [_NONE]
         values: list[bytes | None] = []
         for link, some in self._asked.popleft():
             replies, errors = link.read(len(some))
@@ -134,20 +140,21 @@ class Session:
                 replies[at] = self._again(replies[at], "HMGET", keys.get(int(some[at])), *self._store.fields)
             values.extend(chain.from_iterable(replies))
             parts.append(some)
-        return np.concatenate([np.zeros(0, np.int64), *parts]), pack(values)
+        return parts[-1] if len(parts) <= 2 else np.concatenate(parts), pack(values)
 
     def write(self, keys: Packed, rows: Longs, old: Packed, new: Packed) -> None:
         """Write the new values (empty: as they are) of some of the keys, where the marks are still those of `old`.
 
         Args:
             rows: int64[m], numbers of keys.
-            old, new: values view by view, one for each key in a view.
+            old: values key by key.
+            new: values view by view.
         """
         parts = []
         store = self._store
         for client, some in store.router.route(keys, rows):
             link = self._links.to(client)
-            calls = encode_calls(store.digest, keys, some, old, new, store.router.rows_per_call)
+            calls = store.commands.calls(keys, some, old, new)
             link.send(calls.data)
             parts.append((link, calls))
         self._written.append(parts)

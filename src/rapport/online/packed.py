@@ -1,8 +1,13 @@
-"""Many byte strings in one buffer: what compiled code reads and writes, with no Python object per string."""
+"""Many byte strings in one buffer: what compiled code reads and writes, with no Python object per string.
+
+Compiled functions that Python calls take `data` and `starts` apart (`*packed`): to hand over a tuple with names takes
+more than a microsecond.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +15,7 @@ import numpy.typing as npt
 
 from rapport.windows.compiled import jit, move_bytes
 
-__all__ = ["Bytes", "Longs", "Packed", "by_view", "joined", "pack"]
+__all__ = ["Bytes", "Longs", "Packed", "buffer_of", "copy_bytes", "pack"]
 
 Bytes = npt.NDArray[np.uint8]
 Longs = npt.NDArray[np.int64]
@@ -42,10 +47,14 @@ class Packed(NamedTuple):
 def pack(strings: Sequence[bytes | None]) -> Packed:
     """Strings in one buffer, in their order; None is an empty one."""
     present = [b"" if string is None else string for string in strings]
-    starts = np.zeros(len(present) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, present), np.int64, len(present)), out=starts[1:])
-    # A copy, as compiled code takes writable buffers only.
-    return Packed(np.frombuffer(bytearray(b"".join(present)) or bytearray(1), np.uint8), starts)
+    starts = np.fromiter(accumulate(map(len, present), initial=0), np.int64, len(present) + 1)
+    return Packed(buffer_of(bytearray().join(present)), starts)
+
+
+def buffer_of(data: bytes | bytearray) -> Bytes:
+    """The bytes as an array; those of a bytearray are not copied. Compiled code takes writable arrays only."""
+    writable = data if isinstance(data, bytearray) else bytearray(data)
+    return np.frombuffer(writable or bytearray(1), np.uint8)
 
 
 @jit
@@ -54,47 +63,3 @@ def copy_bytes(src, start, end, out, at):
     if end > start:
         move_bytes(src, start, out, at, end - start)
     return at + end - start
-
-
-@jit
-def _sizes(numbers, source, records, views, count, sizes):
-    for i in range(len(numbers)):
-        for view in range(views):
-            value = records[i] * views + view
-            sizes[view * count + numbers[i]] = source.starts[value + 1] - source.starts[value]
-
-
-@jit
-def _fill(numbers, source, records, views, count, out):
-    for i in range(len(numbers)):
-        for view in range(views):
-            value = records[i] * views + view
-            at = out.starts[view * count + numbers[i]]
-            copy_bytes(source.data, source.starts[value], source.starts[value + 1], out.data, at)
-
-
-def by_view(parts: Sequence[tuple[Longs, Packed, Longs]], count: int, views: int) -> Packed:
-    """The values of `count` rows view by view, from records of all views of some of them.
-
-    Args:
-        parts: (int64[m] numbers of rows, records, int64[m] which record each row has); rows in no part have no values.
-    """
-    sizes = np.zeros(views * count, np.int64)
-    for numbers, source, records in parts:
-        _sizes(numbers, source, records, views, count, sizes)
-    starts = np.zeros(views * count + 1, np.int64)
-    np.cumsum(sizes, out=starts[1:])
-    out = Packed(np.empty(int(starts[-1]) + 1, np.uint8), starts)
-    for numbers, source, records in parts:
-        _fill(numbers, source, records, views, count, out)
-    return out
-
-
-def joined(parts: Sequence[Packed]) -> Packed:
-    """The strings of all parts, one behind the other."""
-    if len(parts) == 1:
-        return parts[0]
-    ends = np.cumsum([0, *(part.starts[-1] for part in parts)])
-    starts = [part.starts[:-1] + end for part, end in zip(parts, ends, strict=False)]
-    data = np.concatenate([part.data[: part.starts[-1]] for part in parts] + [np.zeros(1, np.uint8)])
-    return Packed(data, np.concatenate([*starts, ends[-1:]]))

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rapport.online.marks import FENCE_BYTES
-from rapport.online.packed import Bytes, Longs, Packed, copy_bytes
+from rapport.online.packed import Longs, Packed, buffer_of, copy_bytes
 from rapport.online.stored import NEWEST_AT
 from rapport.windows.compiled import jit
 
-__all__ = ["Calls", "encode_calls", "encode_hmgets"]
+__all__ = ["Calls", "Commands"]
 
 _CR, _LF, _DOLLAR, _STAR, _MINUS, _ZERO = 13, 10, 36, 42, 45, 48
 _FRAME_BYTES = 32
@@ -52,40 +52,48 @@ class Calls:
         return bytes(self.data[start:end])
 
 
-def encode_hmgets(keys: Packed, rows: Longs, fields: Sequence[bytes]) -> memoryview:
-    """One HMGET of `fields` for each of the keys whose number is in `rows`."""
-    head, tail = _buffer(b"*%d\r\n" % (2 + len(fields)) + _strings(b"HMGET")), _buffer(_strings(*fields))
-    text = int((keys.starts[rows + 1] - keys.starts[rows]).sum())
-    out = np.empty(text + len(rows) * (len(head) + len(tail) + _FRAME_BYTES), np.uint8)
-    return out.data[: _write_hmgets(keys, rows, head, tail, out)]
-
-
-def encode_calls(digest: str, keys: Packed, rows: Longs, old: Packed, new: Packed, per_call: int) -> Calls:
-    """Calls of the fence's script (rapport.online.script has its argument) for some of k rows.
+class Commands:
+    """Writes the commands of one store: their parts that are always the same are made once.
 
     Args:
-        digest: the script's.
-        keys: the k rows' keys.
-        rows: int64[m], numbers of the rows to write.
-        old, new: the values that were loaded, and those to write (empty: none), view by view, k to a view.
-        per_call: rows of one call.
+        fields: the hash fields of the values, view by view.
+        digest: that of the fence's script.
+        per_call: customers of one call of the script.
     """
-    head = _buffer(_strings(b"EVALSHA", digest.encode()))
-    blobs = np.zeros((-(-len(rows) // per_call), 2), np.int64)
-    text = int((keys.starts[rows + 1] - keys.starts[rows]).sum())
-    views = new.size // keys.size
-    room = len(rows) * (_FRAME_BYTES + views * _ENTRY_BYTES) + len(blobs) * (len(head) + 4 * _FRAME_BYTES)
-    out = np.empty(text + room + int(new.starts[-1]), np.uint8)
-    size = _write_calls(head, keys, rows, old, new, views, per_call, out, blobs)
-    return Calls(out.data[:size], rows, per_call, blobs)
+
+    def __init__(self, fields: Sequence[bytes], digest: str, per_call: int) -> None:
+        self._views = len(fields)
+        self._per_call = per_call
+        self._ask = buffer_of(b"*%d\r\n" % (2 + len(fields)) + _strings(b"HMGET"))
+        self._fields = buffer_of(_strings(*fields))
+        self._call = buffer_of(_strings(b"EVALSHA", digest.encode()))
+
+    def hmgets(self, keys: Packed, rows: Longs) -> memoryview:
+        """One HMGET for each of the keys whose number is in `rows`."""
+        frame = len(self._ask) + len(self._fields) + _FRAME_BYTES
+        out = np.empty(keys.nbytes + len(rows) * frame, np.uint8)
+        return out.data[: _write_hmgets(*keys, rows, self._ask, self._fields, out)]
+
+    def calls(self, keys: Packed, rows: Longs, old: Packed, new: Packed) -> Calls:
+        """Calls of the fence's script (rapport.online.script has its argument) for some of k customers.
+
+        Args:
+            keys: the k customers' keys.
+            rows: int64[m], numbers of the customers to write.
+            old: the values that were loaded, customer by customer.
+            new: those to write (empty: none), view by view.
+        """
+        blobs = np.empty((-(-len(rows) // self._per_call), 2), np.int64)
+        room = len(rows) * (_FRAME_BYTES + self._views * _ENTRY_BYTES) + len(blobs) * (
+            len(self._call) + 4 * _FRAME_BYTES
+        )
+        out = np.empty(keys.nbytes + room + new.nbytes, np.uint8)
+        size = _write_calls(self._call, *keys, rows, *old, *new, self._views, self._per_call, out, blobs)
+        return Calls(out.data[:size], rows, self._per_call, blobs)
 
 
 def _strings(*parts: bytes) -> bytes:
     return b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
-
-
-def _buffer(data: bytes) -> Bytes:
-    return np.frombuffer(bytearray(data), np.uint8)
 
 
 @jit
@@ -113,11 +121,11 @@ def _write_string(src, start, end, out, at):
 
 
 @jit
-def _write_hmgets(keys, rows, head, tail, out):
+def _write_hmgets(keys, starts, rows, head, tail, out):
     at = np.int64(0)
     for i in range(len(rows)):
         at = copy_bytes(head, np.int64(0), np.int64(len(head)), out, at)
-        at = _write_string(keys.data, keys.starts[rows[i]], keys.starts[rows[i] + 1], out, at)
+        at = _write_string(keys, starts[rows[i]], starts[rows[i] + 1], out, at)
         at = copy_bytes(tail, np.int64(0), np.int64(len(tail)), out, at)
     return at
 
@@ -165,26 +173,27 @@ def _read_time(data, at):
 
 
 @jit
-def _write_entry(old, new, value, out, at):
+def _write_entry(old, old_start, old_end, new, new_start, new_end, out, at):
     """One view of one row: the mark that it was loaded with, its new value, the time of its newest event."""
-    start, size = old.starts[value], min(old.starts[value + 1] - old.starts[value], FENCE_BYTES)
+    size = min(old_end - old_start, FENCE_BYTES)
     at = _write_length(out, at, size)
-    at = copy_bytes(old.data, start, start + size, out, at)
-    start, end = new.starts[value], new.starts[value + 1]
-    at = _write_length(out, at, end - start)
-    if start == end:
+    at = copy_bytes(old, old_start, old_start + size, out, at)
+    at = _write_length(out, at, new_end - new_start)
+    if new_start == new_end:
         return _write_length(out, at, 0)
-    at = copy_bytes(new.data, start, end, out, at)
-    behind = write_stamp(out, at + 4, _read_time(new.data, start + NEWEST_AT))
+    at = copy_bytes(new, new_start, new_end, out, at)
+    behind = write_stamp(out, at + 4, _read_time(new, new_start + NEWEST_AT))
     _write_length(out, at, behind - at - 4)
     return behind
 
 
 @jit
-def _write_blob(keys, rows, first, last, old, new, views, out, at):
+def _write_blob(rows, first, last, old, old_starts, new, new_starts, views, out, at):
+    count = (len(new_starts) - 1) // views
     for i in range(first, last):
         for view in range(views):
-            at = _write_entry(old, new, view * (len(keys.starts) - 1) + rows[i], out, at)
+            a, b = rows[i] * views + view, view * count + rows[i]
+            at = _write_entry(old, old_starts[a], old_starts[a + 1], new, new_starts[b], new_starts[b + 1], out, at)
     return at
 
 
@@ -198,7 +207,7 @@ def _digits(number):
 
 
 @jit
-def _write_calls(head, keys, rows, old, new, views, per_call, out, blobs):
+def _write_calls(head, keys, starts, rows, old, old_starts, new, new_starts, views, per_call, out, blobs):
     at = np.int64(0)
     for call in range(len(blobs)):
         first, last = call * per_call, min((call + 1) * per_call, len(rows))
@@ -207,10 +216,10 @@ def _write_calls(head, keys, rows, old, new, views, per_call, out, blobs):
         at = _write_line(out, at, _DOLLAR, _digits(last - first))
         at = _write_line(out, at - 1, _LF, last - first)
         for i in range(first, last):
-            at = _write_string(keys.data, keys.starts[rows[i]], keys.starts[rows[i] + 1], out, at)
+            at = _write_string(keys, starts[rows[i]], starts[rows[i] + 1], out, at)
         # The blob's length stands before it, and is known once it is written: it is moved up to its length.
         start = at + _FRAME_BYTES
-        end = _write_blob(keys, rows, first, last, old, new, views, out, start)
+        end = _write_blob(rows, first, last, old, old_starts, new, new_starts, views, out, start)
         at = _write_line(out, at, _DOLLAR, end - start)
         blobs[call, 0], blobs[call, 1] = at, at + end - start
         at = copy_bytes(out, start, end, out, at)

@@ -83,7 +83,7 @@ def router_of(client: AnyRedis) -> Router:
 def slots_of(keys: Packed, rows: Longs) -> Longs:
     """The hash slots of some keys."""
     slots = np.empty(len(rows), np.int64)
-    _write_slots(keys, rows, _TABLE, slots)
+    _write_slots(*keys, rows, _TABLE, slots)
     return slots
 
 
@@ -111,10 +111,10 @@ def _tagged(data, start, end):
 
 
 @jit
-def _write_slots(keys, rows, table, slots):
+def _write_slots(keys, starts, rows, table, slots):
     for i in range(len(rows)):
-        start, end = _tagged(keys.data, keys.starts[rows[i]], keys.starts[rows[i] + 1])
+        start, end = _tagged(keys, starts[rows[i]], starts[rows[i] + 1])
         crc = np.int64(0)
         for at in range(start, end):
-            crc = ((crc << 8) & 0xFFFF) ^ table[((crc >> 8) ^ np.int64(keys.data[at])) & 0xFF]
+            crc = ((crc << 8) & 0xFFFF) ^ table[((crc >> 8) ^ np.int64(keys[at])) & 0xFF]
         slots[i] = crc & (_SLOTS - 1)

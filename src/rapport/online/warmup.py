@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rapport.bus.protocol import Position
-from rapport.online.advance import Advance
+from rapport.online.advance import Advance, Change
 from rapport.online.batch import batch_of
 from rapport.online.cache import RowCache
 from rapport.online.keys import KeyMaker
-from rapport.online.packed import by_view, joined, pack
-from rapport.online.packed_keys import pack_keys
-from rapport.online.resp import encode_calls, encode_hmgets
+from rapport.online.packed import pack
+from rapport.online.packed_keys import KeyPacker
+from rapport.online.resp import Commands
 from rapport.online.routing import slots_of
 from rapport.windows import Events, Plan, column_of, read, update
 from rapport.windows.packed import Workspace
@@ -31,15 +31,18 @@ def warm_up(plans: Iterable[Plan]) -> None:
 def warm_up_writing(plans: Sequence[Plan]) -> None:
     """Go the way of a writer of these views of one topic once, but for Redis."""
     batch = batch_of(["warm-up"], [Position(0, 1)], 0, _event_of_nulls(plans))
-    keys, first, nothing = pack_keys(KeyMaker("any"), batch.customer_ids), np.zeros(1, np.int64), pack([None])
-    cache = RowCache(2, 1 << 16, len(plans))
-    absent = by_view([(first, pack([None] * len(plans)), first)], 1, len(plans))
-    workspace = Workspace()
-    new = joined([Advance(plan, batch, workspace).rows(0, nothing).values for plan in plans])
-    cache.put(batch.customer_ids, first, absent, new)
-    by_view(cache.find(batch.customer_ids), 1, len(plans))
-    encode_hmgets(keys, first, [b"any"])
-    encode_calls("", keys, first, absent, new, 1)
+    ids, first, views = batch.customer_ids, np.zeros(1, np.int64), len(plans)
+    keys, cache, workspace = KeyPacker(KeyMaker("any")).keys(ids), RowCache(2, 1 << 16, views), Workspace()
+    change = Change(cache.values(cache.find(ids), first, pack([None] * views)), views)
+    for view, plan in enumerate(plans):
+        advance = Advance(plan, view, workspace)
+        advance.begin(batch)
+        advance.rows(0, change)
+    change.counted(np.ones(1, np.bool_))
+    cache.put(ids, change.touched(), change.loaded, change.new)
+    commands = Commands([b"any"] * views, "", 1)
+    commands.hmgets(keys, first)
+    commands.calls(keys, first, change.loaded, change.new)
     slots_of(keys, first)
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from rapport.bus.protocol import Position
 from rapport.errors import Fenced
-from rapport.online.advance import Advance, Outcome
-from rapport.online.batch import Batch, Places, batch_of
-from rapport.online.cache import RowCache
+from rapport.online.advance import Advance, Change
+from rapport.online.batch import Batch, Customers, Places, batch_of
+from rapport.online.cache import Known, RowCache
 from rapport.online.fence import RowStore, Session
 from rapport.online.keeping import Keeping
 from rapport.online.layouts import Layouts
-from rapport.online.packed import Longs, Packed, by_view, joined
+from rapport.online.packed import Longs, Packed
 from rapport.online.routing import AnyRedis
 from rapport.windows import Events, Gap, Plan
 from rapport.windows.packed import Workspace
@@ -60,21 +60,13 @@ class _Chunk:
     Attributes:
         first: the number of the first.
         ids, keys: the k customers and their keys.
-        known: what the cache has of them.
-        loaded: their values, view by view.
-        outcomes: what became of each view.
-        new: the new values, as `loaded`.
-        touched: int64[m], the numbers of those that are written.
+        known: where the cache has their values.
     """
 
     first: int
     ids: Sequence[str]
     keys: Packed
-    known: list[tuple[Longs, Packed, Longs]]
-    loaded: Packed
-    outcomes: list[Outcome]
-    new: Packed
-    touched: Longs
+    known: Known
 
 
 class OnlineWriter:
@@ -104,31 +96,34 @@ class OnlineWriter:
     ) -> None:
         if not views:
             raise ValueError("an OnlineWriter without views has nothing to write: give at least one plan")
-        self._plans = tuple(views)
         self._store = RowStore(client, project, [plan.view.name for plan in views])
         self._cache = RowCache(cache_rows, cache_bytes, len(views))
-        self._workspace = Workspace()
-        self._layouts = layouts
+        workspace = Workspace()
+        self._views = [Advance(plan, view, workspace, layouts) for view, plan in enumerate(views)]
         self._keeping = keeping
 
     def apply(
-        self, customer_ids: Sequence[str], positions: Sequence[Position] | Places, partition: int, events: Events
+        self,
+        customers: Sequence[str] | Customers,
+        positions: Sequence[Position] | Places,
+        partition: int,
+        events: Events,
     ) -> ApplyReport:
         """Add n events of one partition to their customers' rows. Safe to repeat, whole or in part.
 
         Args:
-            customer_ids: whose event each is.
-            positions: place of each event in the partition, as columns or one by one; ascending.
+            customers: whose event each is: the customers' ids, event by event, or numbered.
+            positions: place of each event in the partition, ascending; or as two columns.
             partition: 0 to 65535.
             events: n events with the columns that the plans need.
 
         Raises:
-            ValueError: lengths differ, or positions do not ascend.
+            ValueError: lengths differ, positions do not ascend, or numbers are not those of customers.
             StoreUnavailable: Redis does not answer; call again with the same events.
             Fenced: other workers kept writing the same rows; call again with the same events.
         """
         report = ApplyReport(events=len(events))
-        batch = batch_of(customer_ids, positions, partition, events)
+        batch = batch_of(customers, positions, partition, events)
         for _ in range(_ATTEMPTS):
             refused = self._attempt(batch, report) if batch.customer_ids else []
             if not refused:
@@ -143,18 +138,16 @@ class OnlineWriter:
 
     def _attempt(self, batch: Batch, report: ApplyReport) -> list[int]:
         """Try once; the numbers of the customers whose rows had changed."""
-        views = [
-            Advance(plan, batch, self._workspace, self._layouts, self._begun(plan, batch.partition))
-            for plan in self._plans
-        ]
         refused: list[int] = []
         with self._store.session() as session:
             chunks = [self._ask(session, batch, first) for first in range(0, len(batch.customer_ids), _CHUNK)]
-            for chunk in chunks:
-                self._update(session, views, chunk)
-            for chunk in chunks:
-                some = session.refused(chunk.keys) if len(chunk.touched) else []
-                self._settle(chunk, some, report)
+            # While Redis looks up the first rows.
+            for view in self._views:
+                view.begin(batch, self._begun(view.plan, batch.partition))
+            changes = [self._update(session, chunk) for chunk in chunks]
+            for chunk, (change, touched) in zip(chunks, changes, strict=True):
+                some = session.refused(chunk.keys) if len(touched) else []
+                self._settle(chunk, change, touched, some, report)
                 refused += [chunk.first + row for row in some]
         return refused
 
@@ -163,34 +156,33 @@ class OnlineWriter:
 
     def _ask(self, session: Session, batch: Batch, first: int) -> _Chunk:
         ids = batch.customer_ids[first : first + _CHUNK]
-        keys, known = session.pack_keys(ids), self._cache.find(ids)
-        absent = np.ones(len(ids), np.bool_)
-        for numbers, _, _ in known:
-            absent[numbers] = False
-        session.ask(keys, np.flatnonzero(absent))
-        return _Chunk(first, ids, keys, known, keys, [], keys, np.zeros(0, np.int64))
+        keys, known = self._store.keys.keys(ids), self._cache.find(ids)
+        session.ask(keys, known.unknown())
+        return _Chunk(first, ids, keys, known)
 
-    def _update(self, session: Session, views: Sequence[Advance], chunk: _Chunk) -> None:
-        numbers, records = session.receive(chunk.keys)
-        count = len(chunk.ids)
-        parts = [*chunk.known, (numbers, records, np.arange(len(numbers)))]
-        chunk.loaded = by_view(parts, count, len(views))
-        for at, view in enumerate(views):
-            stored = Packed(chunk.loaded.data, chunk.loaded.starts[at * count : (at + 1) * count + 1])
-            chunk.outcomes.append(view.rows(chunk.first, stored))
-        chunk.new = joined([outcome.values for outcome in chunk.outcomes])
-        changed = np.diff(chunk.new.starts).reshape(len(views), count).any(axis=0)
-        chunk.touched = np.flatnonzero(changed)
-        if len(chunk.touched):
-            session.write(chunk.keys, chunk.touched, chunk.loaded, chunk.new)
+    def _update(self, session: Session, chunk: _Chunk) -> tuple[Change, Longs]:
+        """Compute and send the new values: they, and the numbers of the customers who have some."""
+        asked, fresh = session.receive(chunk.keys)
+        change = Change(self._cache.values(chunk.known, asked, fresh), len(self._views))
+        for view in self._views:
+            view.rows(chunk.first, change)
+        touched = change.touched()
+        if len(touched):
+            session.write(chunk.keys, touched, change.loaded, change.new)
+        return change, touched
 
-    def _settle(self, chunk: _Chunk, refused: Sequence[int], report: ApplyReport) -> None:
-        kept = np.ones(len(chunk.ids), np.bool_)
-        kept[list(refused)] = False
-        written = chunk.touched[kept[chunk.touched]]
-        self._cache.put(chunk.ids, written, chunk.loaded, chunk.new)
+    def _settle(
+        self, chunk: _Chunk, change: Change, touched: Longs, refused: Sequence[int], report: ApplyReport
+    ) -> None:
+        kept, written = np.ones(len(chunk.ids), np.bool_), touched
+        if refused:
+            kept[refused] = False
+            written = touched[kept[touched]]
+        self._cache.put(chunk.ids, written, change.loaded, change.new)
+        added, replayed = change.counted(kept)
         report.rows += len(written)
-        for plan, outcome in zip(self._plans, chunk.outcomes, strict=True):
-            report.applied += int(outcome.applied[kept].sum())
-            report.replayed += int(outcome.replayed[kept].sum())
-            report.damaged += [(chunk.ids[row], plan.view.name) for row in outcome.damaged if kept[row]]
+        report.applied += added
+        report.replayed += replayed
+        report.damaged += [
+            (chunk.ids[row], self._views[view].plan.view.name) for view, row in change.damaged if kept[row]
+        ]

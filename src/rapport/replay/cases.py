@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from rapport.events.schema import EVENT_TYPES
-from rapport.replay.conditions import Test, compile_when
-from rapport.replay.fields import FieldValues, columns_of, compile_field
+from rapport.mapping.conditions import Test, compile_when
+from rapport.mapping.fields import FieldValues, columns_of, compile_field
 from rapport.replay.load import ResolvedCase, cases_of
 from rapport.replay.mapping import Mapping
 

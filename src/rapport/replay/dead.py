@@ -28,16 +28,18 @@ class RowLetters:
             never a loss; what helps is a better mapping.
         file: the file's name, for the detail.
         origin: the replay's.
+        mapping: the name of the mapping that could not make an event of the row.
     """
 
     topic: str
     file: str
     origin: str
+    mapping: str
 
     @staticmethod
     def of(mapping: Mapping, file: str, origin: str) -> RowLetters:
         topic = next((case.topic for case in cases_of(mapping) if case.topic), "purchase_events")
-        return RowLetters(topic, file, origin)
+        return RowLetters(topic, file, origin, mapping.name)
 
     def message(self, row: Rejected, arrival_us: int) -> Message:
         """The letter of a rejected row; it never stood on the bus, so its position is before all."""
@@ -51,6 +53,7 @@ class RowLetters:
             field=row.field,
             detail=f"{self.file}, line {row.line}: {row.detail}",
             arrival_us=arrival_us,
+            schema=self.mapping,
             value=b64encode(row.raw.encode("utf-8", "backslashreplace")).decode(),
         )
         return Message(DEAD_LETTERS, "", _encode(letter), self.origin)

@@ -10,24 +10,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = [
-    "Case",
-    "Condition",
-    "CustomerRule",
-    "EventIdRule",
-    "FieldRule",
-    "FileFormat",
-    "Mapping",
-    "Scalar",
-    "TimeRule",
-    "ValueType",
-]
+from rapport.mapping.rules import Columns, Condition, CustomerRule, FieldRule, MappingName, TimeRule, Topic
 
-Scalar = str | int | float | bool
-ValueType = Literal["string", "id", "integer", "decimal", "number", "boolean"]
-Topic = Literal["customer_clicks", "purchase_events", "support_tickets", "chat_messages", "feedback"]
+__all__ = ["Case", "EventIdRule", "FileFormat", "Mapping"]
+
 Reason = Literal["bad_value", "missing_field", "no_customer"]
-Columns = Annotated[list[str], Meta(min_length=1)]
 
 
 class _Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,56 +35,11 @@ class FileFormat(_Closed, frozen=True):
     """Texts that mean "no value", besides an empty one."""
 
 
-class TimeRule(_Closed, frozen=True):
-    """The event's time: `iso`, an epoch unit, or a strptime pattern; `zone` for times that carry no offset."""
-
-    column: str
-    format: str = "iso"
-    zone: str = "UTC"
-
-
-class CustomerRule(_Closed, frozen=True):
-    """The customer's id, and what becomes of rows that have none."""
-
-    column: str
-    type: Literal["string", "id"] = "id"
-    prefix: str = ""
-    when_missing: Literal["dead_letter", "skip"] = "dead_letter"
-
-
 class EventIdRule(_Closed, frozen=True):
     """The event's id: made from mapping, file and row number, or the file's own column."""
 
     by: Literal["row", "column"] = "row"
     column: str = ""
-
-
-class FieldRule(_Closed, frozen=True):
-    """One field of the event; exactly one of column, constant, template, product says where it comes from."""
-
-    column: str | None = None
-    constant: Scalar | None = None
-    template: str | None = None
-    """Text with `{column}` in it; `{$row}` is the row's number."""
-    product: Columns | None = None
-    """Columns whose decimal values are multiplied, exactly."""
-    type: ValueType = "string"
-    negate: bool = False
-    default: Scalar | None = None
-    """The value of a row that has none."""
-    values: dict[str, Scalar] = {}
-    """A translation: the column's text to the field's value; other texts are bad values."""
-
-
-class Condition(_Closed, frozen=True):
-    """What a column's value must be; all that are given must hold."""
-
-    equals: Scalar | None = None
-    one_of: list[Scalar] | None = None
-    starts_with: str | None = None
-    below: int | float | None = None
-    above: int | float | None = None
-    empty: bool | None = None
 
 
 class Case(_Closed, frozen=True):
@@ -115,7 +57,7 @@ class Case(_Closed, frozen=True):
 class Mapping(_Closed, frozen=True):
     """A mapping file. Fields at the top are in every case; a case's own come over them."""
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$")]
+    name: MappingName
     time: TimeRule
     customer: CustomerRule
     description: str = ""

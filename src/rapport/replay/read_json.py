@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from rapport.replay.convert import Cell
+from rapport.mapping.convert import Cell
 from rapport.replay.mapping import FileFormat
 from rapport.replay.rows import CHUNK_ROWS, Chunk, Rejected
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rapport.errors import MappingError
-from rapport.replay.convert import Cell
+from rapport.mapping.convert import Cell
 from rapport.replay.mapping import FileFormat
 from rapport.replay.rows import CHUNK_ROWS, Chunk
 

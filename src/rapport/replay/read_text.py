@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TextIO
 
 from rapport.errors import MappingError
-from rapport.replay.convert import Cell
+from rapport.mapping.convert import Cell
 from rapport.replay.mapping import FileFormat
 from rapport.replay.rows import CHUNK_ROWS, Chunk, Rejected
 

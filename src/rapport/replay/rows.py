@@ -1,12 +1,15 @@
-"""What file readers give: rows as columns, with the place in the file that each row comes from."""
+"""What file readers give: rows as columns, with the place in the file that each row comes from; and rows set aside."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
-from rapport.replay.convert import Cell
+import msgspec
 
-__all__ = ["CHUNK_ROWS", "Chunk", "Rejected"]
+from rapport.mapping.convert import Cell
+
+__all__ = ["CHUNK_ROWS", "Chunk", "Rejected", "reject_row"]
 
 CHUNK_ROWS = 4_096
 
@@ -46,3 +49,13 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def reject_row(chunk: Chunk, index: int, field: str, reason: str, detail: str) -> Rejected:
+    """A row of a chunk as a rejected one, with its columns as JSON."""
+    row = {name: cells[index] for name, cells in chunk.columns.items()}
+    try:
+        raw = msgspec.json.encode(row, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        raw = json.dumps(row, default=str)  # escapes what is no Unicode
+    return Rejected(chunk.rows[index], chunk.lines[index], raw, reason, field, detail)

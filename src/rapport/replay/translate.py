@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rapport.errors import MappingError
+from rapport.mapping.convert import CONVERTERS, Cell
+from rapport.mapping.encode import encode_events
+from rapport.mapping.fields import CellError, converted
+from rapport.mapping.templates import ROW
+from rapport.mapping.times import TimeParser
 from rapport.replay.cases import CompiledCase, compile_cases, needed_columns
-from rapport.replay.convert import CONVERTERS, Cell
-from rapport.replay.encode import encode_events, reject_row
-from rapport.replay.fields import CellError, converted
 from rapport.replay.mapping import Mapping
-from rapport.replay.rows import Chunk, Rejected
-from rapport.replay.templates import ROW
-from rapport.replay.times import TimeParser
+from rapport.replay.rows import Chunk, Rejected, reject_row
 
 __all__ = ["MappedEvent", "Translated", "Translator"]
 

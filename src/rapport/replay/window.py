@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rapport.replay.convert import Cell
-from rapport.replay.distinct import each
-from rapport.replay.mapping import TimeRule
+from rapport.mapping.convert import Cell
+from rapport.mapping.distinct import each
+from rapport.mapping.rules import TimeRule
+from rapport.mapping.times import TimeParser
 from rapport.replay.rows import Chunk
-from rapport.replay.times import TimeParser
 
 __all__ = ["TimeWindow", "newest_us"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from rapport.windows.columns import Column, Events, float_keys
+from rapport.windows.columns import Events, float_keys
 from rapport.windows.compiled import jit, writable
 from rapport.windows.plan import Plan
 from rapport.windows.rows import PADDING
@@ -21,40 +21,50 @@ Keyed = namedtuple("Keyed", ["times", "keys", "lengths", "valid", "hidden"])
 """n events: times int64[n]; keys, string lengths (int64) and validity (bool), [plan columns, n] each; hidden, bool
 [series or 0, n], which events a series does not take."""
 
-Hidden: TypeAlias = npt.NDArray[np.bool_]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+_NO_BYTES = np.zeros(0, np.uint8)
 _NOTHING = np.zeros((0, 0), np.bool_)
 
 
-def keyed(
-    plan: Plan, events: Events, src: npt.NDArray[np.uint8], hidden: Hidden = _NOTHING
-) -> tuple[Keyed, npt.NDArray[np.uint8]]:
+def keyed(plan: Plan, events: Events, src: Bytes, hidden: npt.NDArray[np.bool_] = _NOTHING) -> tuple[Keyed, Bytes]:
     """The plan's columns of the events, and `src` with their strings appended; a string's key is its place there."""
+    columns, texts = columns_of(plan, events, len(src) - PADDING, hidden)
+    if len(texts):
+        src = np.concatenate([src[: len(src) - PADDING], texts, np.zeros(PADDING, np.uint8)])
+    return columns, src
+
+
+def columns_of(plan: Plan, events: Events, at: int, hidden: npt.NDArray[np.bool_] = _NOTHING) -> tuple[Keyed, Bytes]:
+    """The plan's columns of the events, and the bytes of their strings, for a buffer in which these start at `at`."""
     shape = (len(plan.columns), len(events))
-    keys, lengths, valid = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
-    texts: list[npt.NDArray[np.uint8]] = []
-    at = len(src) - PADDING
-    for i, name in enumerate(plan.columns):
-        column = events.columns[name]
+    columns = [events.columns[name] for name in plan.columns]
+    lengths = np.zeros(shape, np.int64)
+    keys: list[npt.NDArray[Any]] = []
+    texts: list[Bytes] = []
+    for i, column in enumerate(columns):
+        name = plan.columns[i]
         if column.scale != plan.view.scales.get(name, 0):
             raise ValueError(f"column {name!r} has {column.scale} decimal places; view {plan.view.name!r} has others")
-        valid[i] = column.valid
         if column.kind is Kind.STRING:
-            keys[i] = column.values.offsets[:-1] + at
-            lengths[i] = np.diff(column.values.offsets)
-            texts.append(column.values.data)
-            at += len(column.values.data)
+            data, offsets = column.values.data, column.values.offsets
+            keys.append(offsets[:-1] + at)
+            np.subtract(offsets[1:], offsets[:-1], out=lengths[i])
+            texts.append(data)
+            at += len(data)
+        elif column.kind is Kind.FLOAT:
+            keys.append(float_keys(np.where(column.valid, column.values, 0.0)))
         else:
-            keys[i] = _keys(column)
-    if texts:
-        src = np.concatenate([src[: len(src) - PADDING], *texts, np.zeros(PADDING, np.uint8)])
-    return Keyed(writable(events.event_time_us), keys, lengths, valid, hidden), src
+            keys.append(column.values)
+    valid = [column.valid for column in columns]
+    table = Keyed(
+        writable(events.event_time_us), _table(keys, shape, np.int64), lengths, _table(valid, shape, np.bool_), hidden
+    )
+    return table, texts[0] if len(texts) == 1 else np.concatenate([_NO_BYTES, *texts])
 
 
-def _keys(column: Column) -> npt.NDArray[np.int64]:
-    if column.kind is Kind.FLOAT:
-        return float_keys(np.where(column.valid, column.values, 0.0))
-    values: npt.NDArray[np.int64] = column.values.astype(np.int64)
-    return values
+def _table(rows: list[npt.NDArray[Any]], shape: tuple[int, int], dtype: type[Any]) -> npt.NDArray[Any]:
+    """Arrays of equal length below each other."""
+    return np.concatenate(rows, dtype=dtype).reshape(shape) if rows else np.empty(shape, dtype)
 
 
 @jit

@@ -19,6 +19,7 @@ from rapport.windows.gaps import GAP_BYTES, Gap, read_gap, write_gap
 from rapport.windows.keyed import Keyed, add_event, keyed, taken
 from rapport.windows.plan import Plan
 from rapport.windows.rows import (
+    SeriesCursor,
     body_of,
     first_gap,
     gather,
@@ -31,6 +32,7 @@ from rapport.windows.rows import (
 )
 from rapport.windows.tiles import (
     DISTINCT_LIMIT,
+    Tile,
     clear,
     copy,
     load,
@@ -107,7 +109,7 @@ def run(
     while True:
         result, row = update_rows(
             plan.series, int.from_bytes(plan.layout, "little"), src, starts, order, groups,
-            columns, how, tile, out, np.empty(len(out), np.uint8), ends, new_cursor(),
+            tuple(columns), how, tuple(tile), out, np.empty(len(out), np.uint8), ends, tuple(new_cursor()),
         )  # fmt: skip
         if result == CORRUPT:
             raise RowCorrupt(f"row {row} of view {plan.view.name!r} is not in the documented format", rows=(row,))
@@ -303,7 +305,18 @@ def _first_taken(events, order, first, last):
 
 @jit
 def update_rows(series, layout, src, starts, order, groups, events, how, tile, out, scratch, ends, cursor):
-    """Write all rows to `out` and their ends to `ends`: (0, 0), or a negative code and the row that it is about."""
+    """Write all rows to `out` and their ends to `ends`: (0, 0), or a negative code and the row that it is about.
+
+    Takes Keyed, Tile and SeriesCursor as plain tuples: to hand over one with names takes microseconds.
+    """
+    return _update_rows(
+        series, layout, src, starts, order, groups, Keyed(*events), how, Tile(*tile), out, scratch, ends,
+        SeriesCursor(*cursor),
+    )  # fmt: skip
+
+
+@jit
+def _update_rows(series, layout, src, starts, order, groups, events, how, tile, out, scratch, ends, cursor):
     at = np.int64(0)
     for row in range(len(starts) - 1):
         start, end, last = starts[row], starts[row + 1], groups[row + 1]

@@ -1,17 +1,15 @@
-"""The two ends of a row: an event's JSON, or what the dead letters keep of it."""
+"""The end of a row: an event's JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from rapport.replay.fields import CellError
-from rapport.replay.rows import Chunk, Rejected
+from rapport.mapping.fields import CellError
 
-__all__ = ["encode_events", "reject_row"]
+__all__ = ["encode_events"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -36,13 +34,3 @@ def encode_events(values: Mapping[str, Sequence[Any]], required: frozenset[str])
         return [_encode(dict(zip(names, row, strict=True))) for row in rows]
     except UnicodeEncodeError:
         raise CellError("", "bad_value", "a text has bytes that are not of the mapping's encoding") from None
-
-
-def reject_row(chunk: Chunk, index: int, field: str, reason: str, detail: str) -> Rejected:
-    """A row of a chunk as a rejected one, with its columns as JSON."""
-    row = {name: cells[index] for name, cells in chunk.columns.items()}
-    try:
-        raw = msgspec.json.encode(row, enc_hook=str).decode()
-    except UnicodeEncodeError:
-        raw = json.dumps(row, default=str)  # escapes what is no Unicode
-    return Rejected(chunk.rows[index], chunk.lines[index], raw, reason, field, detail)

@@ -11,7 +11,7 @@ from rapport.errors import MappingError
 
 __all__ = ["LocatedYaml", "read_yaml"]
 
-_STEP = re.compile(r"\[(\d+)\]|\[(\.\.\.)\]|\.([^.\[]+)")
+_INDEX = re.compile(r"\[(\d+)\]")
 
 
 class LocatedYaml:
@@ -31,12 +31,25 @@ class LocatedYaml:
     def line(self, path: str) -> int:
         """The line, from 1, of the deepest part of `path` that the document has."""
         node, line = self._node, 1
-        for match in _STEP.finditer(path):
-            node = _child(node, match)
+        for step in self.steps(path):
+            node = _child(node, step)
             if node is None:
                 break
             line = node.start_mark.line + 1
         return line
+
+    def steps(self, path: str) -> list[str | int]:
+        """The keys and indexes that `path` goes through, as far as the document has them. A key may hold points."""
+        found: list[str | int] = []
+        value, rest = self.value, path
+        while rest:
+            step = _step(value, rest)
+            if step is None:
+                break
+            found.append(step)
+            rest = rest[len(f"[{step}]") :] if isinstance(step, int) else rest[1 + len(step) :]
+            value = value[step]  # type: ignore[index]
+        return found
 
 
 def read_yaml(path: Path) -> LocatedYaml:
@@ -63,13 +76,22 @@ def read_yaml(path: Path) -> LocatedYaml:
     return located
 
 
-def _child(node: yaml.Node | None, match: re.Match[str]) -> yaml.Node | None:
-    index, _, key = match.groups()
-    if isinstance(node, yaml.SequenceNode) and index is not None and int(index) < len(node.value):
-        item: yaml.Node = node.value[int(index)]
+def _step(value: object, rest: str) -> str | int | None:
+    """The next key or index of a path."""
+    if isinstance(value, list) and (match := _INDEX.match(rest)) and int(match[1]) < len(value):
+        return int(match[1])
+    if isinstance(value, dict) and rest.startswith("."):
+        fitting = [str(key) for key in value if f"{rest[1:]}.".startswith((f"{key}.", f"{key}["))]
+        return max(fitting, key=len, default=None)
+    return None
+
+
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        item: yaml.Node = node.value[step]
         return item
-    if isinstance(node, yaml.MappingNode) and key is not None:
-        return next((value for name, value in node.value if name.value == key), None)
+    if isinstance(node, yaml.MappingNode):
+        return next((value for name, value in node.value if name.value == step), None)
     return None
 
 

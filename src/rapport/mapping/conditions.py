@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from rapport.replay.convert import Cell, as_decimal, as_text
-from rapport.replay.distinct import each
-from rapport.replay.mapping import Condition
+from rapport.mapping.convert import Cell, as_decimal, as_text
+from rapport.mapping.distinct import each
+from rapport.mapping.rules import Condition
 
 __all__ = ["Test", "compile_when"]
 
@@ -44,7 +44,7 @@ def _checks(condition: Condition) -> list[Callable[[Cell], bool]]:
         checks.append(_one_of(condition.one_of))
     if condition.starts_with is not None:
         start = condition.starts_with
-        checks.append(lambda cell: cell is not None and as_text(cell).startswith(start))
+        checks.append(_text(lambda text: text.startswith(start)))
     if condition.below is not None:
         below = Decimal(str(condition.below))
         checks.append(_number(lambda number: number < below))
@@ -56,7 +56,17 @@ def _checks(condition: Condition) -> list[Callable[[Cell], bool]]:
 
 def _one_of(values: Sequence[Cell]) -> Callable[[Cell], bool]:
     texts = {as_text(value) for value in values}
-    return lambda cell: cell is not None and as_text(cell) in texts
+    return _text(lambda text: text in texts)
+
+
+def _text(test: Callable[[str], bool]) -> Callable[[Cell], bool]:
+    def check(cell: Cell) -> bool:
+        try:
+            return cell is not None and test(as_text(cell))
+        except ValueError:  # a list or an object
+            return False
+
+    return check
 
 
 def _number(test: Callable[[Decimal], bool]) -> Callable[[Cell], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rapport.replay.convert import Cell
+from rapport.mapping.convert import Cell
 
 __all__ = ["each", "each_row"]
 

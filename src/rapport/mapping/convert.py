@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
-from rapport.replay.mapping import ValueType
+from rapport.mapping.rules import ValueType
 
 __all__ = ["CONVERTERS", "Cell", "as_decimal", "as_id", "as_text", "decimal_text", "quoted"]
 

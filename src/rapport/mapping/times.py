@@ -8,8 +8,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from rapport.clock import from_us, to_us
-from rapport.replay.convert import Cell, as_decimal, as_text, quoted
-from rapport.replay.mapping import TimeRule
+from rapport.mapping.convert import Cell, as_decimal, as_text, quoted
+from rapport.mapping.rules import TimeRule
 
 __all__ = ["EventTime", "TimeParser"]
 

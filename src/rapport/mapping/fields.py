@@ -7,10 +7,10 @@ from decimal import Decimal
 from math import prod
 from typing import Any
 
-from rapport.replay.convert import CONVERTERS, Cell, as_decimal, as_text, decimal_text, quoted
-from rapport.replay.distinct import each, each_row
-from rapport.replay.mapping import FieldRule
-from rapport.replay.templates import ROW, template_parts
+from rapport.mapping.convert import CONVERTERS, Cell, as_decimal, as_text, decimal_text, quoted
+from rapport.mapping.distinct import each, each_row
+from rapport.mapping.rules import FieldRule
+from rapport.mapping.templates import ROW, template_parts
 
 __all__ = ["CellError", "FieldValues", "Picked", "columns_of", "compile_field", "converted"]
 
@@ -42,7 +42,7 @@ def columns_of(rule: FieldRule) -> list[str]:
 
 def compile_field(name: str, rule: FieldRule) -> FieldValues:
     """The function that computes a field's values by its rule."""
-    return _with_default(_source(name, rule), rule.default)
+    return _with_default(_cut(_source(name, rule), rule.cut), rule.default)
 
 
 def converted(field: str, column: str, convert: Callable[[Cell], Any], cells: Sequence[Cell]) -> list[Any]:
@@ -61,7 +61,7 @@ def _source(name: str, rule: FieldRule) -> FieldValues:
     if rule.column is not None:
         return _column(name, rule.column, rule)
     if rule.template is not None:
-        return _template(rule.template)
+        return _template(name, rule.template)
     if rule.product is not None:
         return _product(name, rule.product, _negative_text if rule.negate else decimal_text)
     return lambda _, size: [rule.constant] * size
@@ -80,14 +80,17 @@ def _converter(rule: FieldRule) -> Callable[[Cell], Any]:
     return (lambda cell: -convert(cell)) if rule.negate else convert
 
 
-def _template(template: str) -> FieldValues:
+def _template(name: str, template: str) -> FieldValues:
     pattern, names = template_parts(template)
     if not names:
         return lambda _, size: [pattern.format()] * size
 
     def values(picked: Picked, _: int) -> list[Any]:
-        rows = zip(*(picked[name] for name in names), strict=True)
-        return [None if None in row else pattern.format(*map(as_text, row)) for row in rows]
+        rows = zip(*(picked[column] for column in names), strict=True)
+        try:
+            return [None if None in row else pattern.format(*map(as_text, row)) for row in rows]
+        except ValueError as error:
+            raise CellError(name, "bad_value", f"{error}, in the template {template!r}") from None
 
     return values
 
@@ -116,6 +119,12 @@ def _translator(table: Mapping[str, object]) -> Callable[[Cell], object]:
         return table[text]
 
     return translate
+
+
+def _cut(values: FieldValues, length: int | None) -> FieldValues:
+    if length is None:
+        return values
+    return lambda picked, size: [None if text is None else text[:length] for text in values(picked, size)]
 
 
 def _with_default(values: FieldValues, default: object) -> FieldValues:
