@@ -31,7 +31,7 @@ from rapport.dead_letters import letter_message
 from rapport.errors import ArchiveError, BusError, EventError
 from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
-from rapport.metrics import since, since_in_world
+from rapport.metrics.measures import since, since_in_world
 
 __all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow"]
 

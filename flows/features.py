@@ -25,7 +25,7 @@ from rapport.bus.retry import Patience, Stopped
 from rapport.errors import DeclarationError, Fenced
 from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
-from rapport.metrics import since_in_world
+from rapport.metrics.measures import since_in_world
 from rapport.online import WRITE_TIMEOUT_S, ApplyReport, connect, warm_up_writing
 from rapport.settings import Settings
 

@@ -12,7 +12,7 @@ from rapport.bus.protocol import START, Bus, Place, Position, Reader, RecordBatc
 from rapport.bus.share import WHOLE, Share
 from rapport.errors import BusError
 from rapport.events.block import CHECKED_SUFFIX
-from rapport.metrics import Measures
+from rapport.metrics.measures import Measures
 
 __all__ = ["Feed", "Polled"]
 

@@ -18,7 +18,7 @@ from rapport.bus.protocol import Position, RecordBatch
 from rapport.bus.retry import Patience, Stopped
 from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
-from rapport.metrics import since
+from rapport.metrics.measures import since
 
 __all__ = ["GROUP", "flow", "ingest"]
 

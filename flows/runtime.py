@@ -23,7 +23,8 @@ from rapport.bus.seen import SeenEvents
 from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
 from rapport.events.formats import Formats, open_formats
-from rapport.metrics import Measures, snapshots_folder
+from rapport.metrics.measures import Measures
+from rapport.metrics.snapshot import snapshots_folder
 from rapport.redis_clock import RedisClock
 from rapport.settings import Settings, disable_telemetry, load_settings
 

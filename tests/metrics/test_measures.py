@@ -17,10 +17,10 @@ from prometheus_client import generate_latest
 
 from rapport.clock import WorldClock
 from rapport.errors import BusUnavailable, ServiceError
-from rapport.metrics import Measures, clear_snapshots, read_snapshots, since, since_in_world, snapshots_folder
 from rapport.metrics.buckets import DELAY_SECONDS, Histogram
 from rapport.metrics.exporter import make_registry, serve
-from rapport.metrics.snapshot import HistogramState
+from rapport.metrics.measures import Measures, since, since_in_world
+from rapport.metrics.snapshot import HistogramState, clear_snapshots, read_snapshots, snapshots_folder
 from rapport.metrics.summary import quantile, summaries
 from rapport.settings import Settings
 from rapport.supervisor.installation import METRICS_OFFSET

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from rapport.errors import ServiceError
-from rapport.metrics import read_snapshots, snapshots_folder
 from rapport.metrics.catalog import FLOW, INSTALLATION
+from rapport.metrics.snapshot import read_snapshots, snapshots_folder
 from rapport.supervisor import status
 from rapport.testing.prometheus import prometheus_program
 from tests.metrics.dashboards import alerts, questions

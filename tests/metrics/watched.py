@@ -28,7 +28,7 @@ __all__ = ["INTERVAL", "Watched", "watched"]
 
 INTERVAL = "1m"
 """The rate interval of the panels' queries."""
-_SCRAPE = "1s"
+_SCRAPE = "2s"
 
 
 class Watched(NamedTuple):
@@ -54,7 +54,7 @@ def watched(folder: Path, seconds: float, customers: int = 1_000) -> Iterator[Wa
             # The first scrape comes before the load: a rate needs something to count from.
             _until_seen(prometheus)
             _load({**os.environ, **env}, settings, seconds, customers)
-            time.sleep(3)
+            time.sleep(5)
             yield Watched(settings, prometheus)
     finally:
         down(settings)
@@ -78,7 +78,7 @@ def _load(env: dict[str, str], settings: Settings, seconds: float, customers: in
 def _config(folder: Path, settings: Settings) -> Path:
     """The configuration of deploy/, with this installation's ports, and more often."""
     config = yaml.safe_load(PROMETHEUS_FILE.read_text())
-    config["global"] = {"scrape_interval": _SCRAPE, "evaluation_interval": _SCRAPE}
+    config["global"] = {"scrape_interval": _SCRAPE, "scrape_timeout": _SCRAPE, "evaluation_interval": _SCRAPE}
     config["rule_files"] = [str(ALERTS_FILE)]
     ports = {"rapport": settings.port + METRICS_OFFSET, "rapport-decisions": settings.port}
     for job in config["scrape_configs"]:
@@ -89,7 +89,7 @@ def _config(folder: Path, settings: Settings) -> Path:
 
 
 def _until_seen(prometheus: PrometheusServer) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while len(prometheus.ask("up == 1")) < 2 or not prometheus.ask("rapport_flow_heartbeat_timestamp_seconds"):
         assert time.monotonic() < deadline, prometheus.get("/api/v1/targets")
         time.sleep(0.5)

@@ -85,7 +85,7 @@ def status(as_json: Json = False) -> None:
     """
     import msgspec
 
-    from rapport.metrics import read_snapshots, snapshots_folder
+    from rapport.metrics.snapshot import read_snapshots, snapshots_folder
     from rapport.metrics.summary import summaries
     from rapport.supervisor import Phase
     from rapport.supervisor import status as look

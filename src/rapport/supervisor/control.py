@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rapport.embedded import EmbeddedRedis
 from rapport.errors import ServiceError
-from rapport.metrics import clear_snapshots, snapshots_folder
+from rapport.metrics.snapshot import clear_snapshots, snapshots_folder
 from rapport.processes import is_alive, kill_all, marked, terminate
 from rapport.settings import Settings
 from rapport.supervisor.declarations import apply_declarations
