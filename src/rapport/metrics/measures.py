@@ -84,7 +84,7 @@ class Stage:
 
     def __init__(self, written: Callable[[], None]) -> None:
         self._written = written
-        self._heartbeat_us = 0
+        self._heartbeat_us = _now_us()
         self._topics: dict[str, _Topic] = {}
 
     def beat(self) -> None:
