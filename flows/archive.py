@@ -31,7 +31,7 @@ from rapport.dead_letters import letter_message
 from rapport.errors import ArchiveError, BusError, EventError
 from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
-from rapport.metrics.measures import since, since_in_world
+from rapport.metrics.measures import SinceInWorld, since
 
 __all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow"]
 
@@ -84,7 +84,7 @@ class Archiver:
         trimmer: Trimmer,
         world_us: Callable[[int], int],
     ) -> None:
-        self._world_us = world_us
+        self._since_in_world = SinceInWorld(world_us)
         self._feed = feed
         self._store = store
         self._patience = patience
@@ -165,7 +165,7 @@ class Archiver:
             stage.waited(topic, since([us for polled in held.batches for us in polled.batch.arrivals_us]))
         else:
             arrivals = table.column("arrival_time").cast(pa.int64()).to_numpy()
-            stage.waited(topic, since_in_world(arrivals, self._world_us))
+            stage.waited(topic, self._since_in_world(arrivals))
 
     def _tell_bus(self) -> None:
         """Move the group's positions on the bus to those of the archive; what fails is told with the next tick."""

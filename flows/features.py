@@ -25,7 +25,7 @@ from rapport.bus.retry import Patience, Stopped
 from rapport.errors import DeclarationError, Fenced
 from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
-from rapport.metrics.measures import since_in_world
+from rapport.metrics.measures import SinceInWorld
 from rapport.online import WRITE_TIMEOUT_S, ApplyReport, connect, warm_up_writing
 from rapport.settings import Settings
 
@@ -97,8 +97,10 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
     feed = Feed(bus, GROUP, topics, beginning.start, runtime.stop, share=runtime.share, measures=runtime.measures)
 
+    since_in_world = SinceInWorld(runtime.world_us)
+
     def applied(topic: str, rows: pa.RecordBatch, report: ApplyReport) -> None:
-        feed.stage.waited(topic, since_in_world(rows.column("arrival_time_us").to_numpy(), runtime.world_us))
+        feed.stage.waited(topic, since_in_world(rows.column("arrival_time_us").to_numpy()))
         feed.stage.rows(topic, _results(report))
 
     updater = Updater(client, declared, applied)

@@ -26,7 +26,7 @@ _INTRO = """\
 <!-- written by `python -m tests.metrics` -->
 
 Each query of the dashboards in `deploy/grafana/`, as a Prometheus answered it after an installation had lived through
-{seconds:g} s of a simulated world of {customers:,} customers, at 3,600 world seconds a second, on a shared machine with
+{seconds:g} s of a simulated world of {customers:,} customers, at 3,600 world seconds a second, on a busy machine with
 two cores. What the queries mean is in [metrics](metrics.md). Of more than {most} series, the {most} greatest are shown.
 """
 

@@ -19,7 +19,7 @@ from rapport.clock import WorldClock
 from rapport.errors import BusUnavailable, ServiceError
 from rapport.metrics.buckets import DELAY_SECONDS, Histogram
 from rapport.metrics.exporter import make_registry, serve
-from rapport.metrics.measures import Measures, since, since_in_world
+from rapport.metrics.measures import Measures, SinceInWorld, since
 from rapport.metrics.snapshot import HistogramState, clear_snapshots, read_snapshots, snapshots_folder
 from rapport.metrics.summary import quantile, summaries
 from rapport.settings import Settings
@@ -66,18 +66,32 @@ def test_delays_are_the_systems_whatever_the_worlds_rate(rate: float) -> None:
     now_us = time.time_ns() // 1_000
     clock = WorldClock(now_us - 60_000_000, 0, rate)
     arrived = np.array([clock.at(now_us - 2_000_000), clock.at(now_us)])
-    waited = since_in_world(arrived, clock.at)
+    waited = SinceInWorld(clock.at)(arrived)
     assert waited is not None
     assert waited == pytest.approx([2_000_000, 0], abs=500_000)
     assert since([now_us - 2_000_000])[0] == pytest.approx(2_000_000, abs=500_000)
+
+
+def test_what_arrived_before_the_clock_was_changed_is_left_out() -> None:
+    now_us = time.time_ns() // 1_000
+    clocks = [WorldClock(now_us, now_us, 3_600.0)]
+    waits = SinceInWorld(lambda system_us: clocks[-1].at(system_us))
+    assert waits(np.array([now_us])) is not None
+    clocks.append(WorldClock(now_us, now_us + 3_600_000_000, 1.0))
+    before = waits(np.array([now_us]))
+    assert before is not None
+    assert len(before) == 0
+    after = waits(np.array([clocks[-1].now_us()]))
+    assert after is not None
+    assert after == pytest.approx([0], abs=500_000)
 
 
 def test_no_delay_is_told_while_the_world_stands_still_or_is_not_known() -> None:
     def unknown(system_us: int) -> int:
         raise BusUnavailable("no clock")
 
-    assert since_in_world(np.array([0]), WorldClock(0, 0, 0.0).at) is None
-    assert since_in_world(np.array([0]), unknown) is None
+    assert SinceInWorld(WorldClock(0, 0, 0.0).at)(np.array([0])) is None
+    assert SinceInWorld(unknown)(np.array([0])) is None
 
 
 def measured(name: str, folder: Path | None) -> Measures:

@@ -110,9 +110,10 @@ def _services(state: State | None) -> Values:
             continue
         try:
             process = psutil.Process(service.process.pid)
-            times = process.cpu_times()
-            values["rapport_service_memory_bytes"][labels] = process.memory_info().rss
-            values["rapport_service_cpu_seconds"][labels] = times.user + times.system
+            family = [process, *process.children(recursive=True)]
+            values["rapport_service_memory_bytes"][labels] = sum(one.memory_info().rss for one in family)
+            # The time of those that have ended is in what their parents tell, so the sum never falls.
+            values["rapport_service_cpu_seconds"][labels] = sum(sum(one.cpu_times()[:4]) for one in family)
         except psutil.Error:
             continue
     return values

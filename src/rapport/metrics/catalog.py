@@ -57,6 +57,10 @@ INSTALLATION = {
     "rapport_disk_free_bytes": Described("gauge", (), "What is free of it"),
     "rapport_service_up": Described("gauge", ("service",), "1 when the supervisor finds that the process works"),
     "rapport_service_restarts": Described("counter", ("service",), "Times that the supervisor started it again"),
-    "rapport_service_cpu_seconds": Described("counter", ("service",), "Processor time of the process"),
-    "rapport_service_memory_bytes": Described("gauge", ("service",), "Resident memory of the process"),
+    "rapport_service_cpu_seconds": Described(
+        "counter", ("service",), "Processor time of the process and those it started"
+    ),
+    "rapport_service_memory_bytes": Described(
+        "gauge", ("service",), "Resident memory of the process and those it started"
+    ),
 }

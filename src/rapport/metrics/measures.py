@@ -17,7 +17,7 @@ from rapport.events.block import CHECKED_SUFFIX
 from rapport.metrics.buckets import BATCH_EVENTS, BATCH_SECONDS, DELAY_SECONDS, LATENESS_SECONDS, Histogram
 from rapport.metrics.snapshot import ProcessState, StageState, TopicState, path_of, write
 
-__all__ = ["Measures", "Stage", "since", "since_in_world"]
+__all__ = ["Measures", "SinceInWorld", "Stage", "since"]
 
 _WRITE_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
@@ -32,20 +32,35 @@ def since(arrivals_us: Sequence[int]) -> npt.NDArray[np.int64]:
     return _now_us() - np.asarray(arrivals_us, np.int64)
 
 
-def since_in_world(
-    arrivals_us: npt.NDArray[np.int64], world_us: Callable[[int], int]
-) -> npt.NDArray[np.float64] | None:
-    """Microseconds of the system that have passed since arrivals, which are dated by the world's clock.
+class SinceInWorld:
+    """Gives the system's microseconds that have passed since arrivals that are dated by the world's clock.
 
-    None while the world stands still, or its clock is not known.
+    What arrived before the clock was last seen to be changed is left out: by the new one, its date says nothing.
+
+    Args:
+        world_us: the world's time at a system time, microseconds.
     """
-    now_us = _now_us()
-    try:
-        world_now_us = world_us(now_us)
-        rate = (world_now_us - world_us(now_us - 1_000_000)) / 1_000_000
-    except BusUnavailable:
-        return None
-    return (world_now_us - arrivals_us) / rate if rate > 0 else None
+
+    def __init__(self, world_us: Callable[[int], int]) -> None:
+        self._world_us = world_us
+        self._seen: tuple[int, int] | None = None
+        self._changed_us = 0
+
+    def __call__(self, arrivals_us: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """Of int64[n] arrivals; None while the world stands still, or its clock is not known."""
+        now_us = _now_us()
+        try:
+            world_now_us = self._world_us(now_us)
+            rate = (world_now_us - self._world_us(now_us - 1_000_000)) / 1_000_000
+            if self._seen is not None and self._world_us(self._seen[0]) != self._seen[1]:
+                self._changed_us = now_us
+        except BusUnavailable:
+            return None
+        self._seen = (now_us, world_now_us)
+        if rate <= 0:
+            return None
+        waited = (world_now_us - arrivals_us) / rate
+        return waited[waited <= now_us - self._changed_us]
 
 
 class _Topic:
