@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,6 +34,7 @@ from rapport.dead_letters import letter_message
 from rapport.errors import ArchiveError, BusError, EventError
 from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
+from rapport.metrics.measures import SinceInWorld, since
 
 __all__ = ["GROUP", "ArchiveWriter", "Archiver", "archive", "flow"]
 
@@ -72,9 +75,19 @@ class Archiver:
         patience: for the bus, where a record that is no row has to be reported.
         every_s: longest time that a record waits, seconds.
         trimmer: frees what all groups have read.
+        world_us: the world's time at a system time, microseconds.
     """
 
-    def __init__(self, feed: Feed, store: ArchiveWriter, patience: Patience, every_s: float, trimmer: Trimmer) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        store: ArchiveWriter,
+        patience: Patience,
+        every_s: float,
+        trimmer: Trimmer,
+        world_us: Callable[[int], int],
+    ) -> None:
+        self._since_in_world = SinceInWorld(world_us)
         self._feed = feed
         self._store = store
         self._patience = patience
@@ -135,13 +148,27 @@ class Archiver:
         if refused:
             letters = _letters(held, refused)
             self._patience.call(lambda: self._feed.bus.publish(letters))
-        return self._store.append(
-            archive_topic(topic),
-            table,
-            writer=archive_writer(partition),
-            position=held.batches[-1].batch.positions[-1],
-            after=held.batches[0].after,
-        )
+        with self._feed.stage.timed(topic):
+            appended = self._store.append(
+                archive_topic(topic),
+                table,
+                writer=archive_writer(partition),
+                position=held.batches[-1].batch.positions[-1],
+                after=held.batches[0].after,
+            )
+        if appended:
+            self._measure(topic, held, table, refused)
+        return appended
+
+    def _measure(self, topic: str, held: _Held, table: pa.Table, refused: Mapping[int, EventError]) -> None:
+        stage = self._feed.stage
+        stage.done(topic, sum(len(polled.batch) for polled in held.batches), len(table))
+        stage.dead(topic, Counter(error.reason for error in refused.values()))
+        if topic == DECISIONS:
+            stage.waited(topic, since([us for polled in held.batches for us in polled.batch.arrivals_us]))
+        else:
+            arrivals = table.column("arrival_time").cast(pa.int64()).to_numpy()
+            stage.waited(topic, self._since_in_world(arrivals))
 
     def _tell_bus(self) -> None:
         """Move the group's positions on the bus to those of the archive; what fails is told with the next tick."""
@@ -175,7 +202,7 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     def start(topic: str, partition: int) -> Position:
         return store.position(archive_topic(topic), archive_writer(partition))
 
-    feed = Feed(bus, GROUP, topics, start, runtime.stop)
+    feed = Feed(bus, GROUP, topics, start, runtime.stop, measures=runtime.measures)
     groups = groups_of(runtime.settings)
     every_s = runtime.settings.archive_every_s
     patience = Patience(runtime.stop)
@@ -185,14 +212,18 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
     op.output(
         "archive_append",
         checked,
-        HandlerSink(lambda: Archiver(feed, store, patience, every_s, Trimmer(bus, lambda: feed.places, groups))),
+        HandlerSink(
+            lambda: Archiver(
+                feed, store, patience, every_s, Trimmer(bus, lambda: feed.places, groups), runtime.world_us
+            )
+        ),
     )
 
 
 def flow() -> Dataflow:
     """The archive branch of this installation as a dataflow of its own, ended by SIGTERM; beside it, what the archive
     needs once a day."""
-    runtime = open_runtime()
+    runtime = open_runtime(name="archive")
     made = Dataflow("archive")
     # Records wait for seconds here anyway: reading them in larger portions leaves the processor to the other flows.
     archive(made, runtime, pause_s=_PAUSE_S)

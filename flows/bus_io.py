@@ -103,6 +103,7 @@ class _BusPartition(StatelessSourcePartition[Item]):  # type: ignore[misc]
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + self._tick_s
             items.append(TICK)
+            self._feed.stage.beat()
         return items
 
     def next_awake(self) -> datetime:

@@ -35,10 +35,14 @@ class Checked(NamedTuple):
     Attributes:
         outputs: blocks of the accepted events, then the dead letters of the others.
         counts: what to add to the durable counters.
+        dead: the dead letters by reason.
+        lateness_us: int64[accepted], from each event's own time to its arrival, by the world's clock.
     """
 
     outputs: list[Message]
     counts: dict[str, int]
+    dead: dict[str, int]
+    lateness_us: npt.NDArray[np.int64]
 
 
 def check(
@@ -67,7 +71,8 @@ def check(
         for block, events in encode_blocks(batch.topic, part)
     ]
     outputs += [letter_message(batch, i, error) for i, error in sorted(refused.items())]
-    return Checked(outputs, _counts(batch, refused))
+    dead = Counter(error.reason for error in refused.values())
+    return Checked(outputs, _counts(batch, refused), dict(dead), _lateness_us(rows))
 
 
 def _checked(
@@ -115,6 +120,13 @@ def _by_partition(rows: pa.RecordBatch, partitions: int) -> Iterator[tuple[int, 
     places = np.fromiter((partition_of(customer, partitions) for customer in customers), np.int64, len(customers))
     for partition in np.unique(places).tolist():
         yield partition, rows.filter(pa.array(places == partition))
+
+
+def _lateness_us(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    lateness: npt.NDArray[np.int64] = (
+        rows.column("arrival_time_us").to_numpy() - rows.column("event_time_us").to_numpy()
+    )
+    return lateness
 
 
 def _counts(batch: RecordBatch, refused: dict[int, EventError]) -> dict[str, int]:

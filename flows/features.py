@@ -11,6 +11,7 @@ import logging
 from typing import TypeAlias
 
 import bytewax.operators as op
+import pyarrow as pa
 from bytewax.dataflow import Dataflow
 
 from flows.beginning import Beginning
@@ -22,9 +23,10 @@ from flows.runtime import Runtime, open_runtime
 from flows.updater import Updater
 from rapport.bus.retry import Patience, Stopped
 from rapport.errors import DeclarationError, Fenced
-from rapport.events.block import CHECKED_SUFFIX
+from rapport.events.block import CHECKED_SUFFIX, rows_in
 from rapport.events.schema import TOPICS
-from rapport.online import WRITE_TIMEOUT_S, connect, warm_up_writing
+from rapport.metrics.measures import SinceInWorld
+from rapport.online import WRITE_TIMEOUT_S, ApplyReport, connect, warm_up_writing
 from rapport.settings import Settings
 
 __all__ = ["GROUP", "Updater", "features", "flow", "load_declared"]
@@ -48,13 +50,18 @@ class Applier:
         """The item, applied; None when its records are void, fenced off, or the process is asked to end."""
         if isinstance(item, Tick) or self._feed.is_void(item):
             return None
+        batch, stage = item.batch, self._feed.stage
         try:
-            self._patience.call(lambda: self._updater.apply(item.batch))
+            with stage.timed(batch.topic):
+                self._patience.call(lambda: self._updater.apply(batch))
         except (Fenced, Stopped) as error:
             # Records behind these must not be applied first: the rows' marks would then pass over these.
-            _log.warning("reading %s/%d again: %s", item.batch.topic, item.batch.partition, error)
-            self._feed.rewind(item.batch.topic, item.batch.partition)
+            _log.warning("reading %s/%d again: %s", batch.topic, batch.partition, error)
+            if isinstance(error, Fenced):
+                stage.rows(batch.topic, {"fenced": 1})
+            self._feed.rewind(batch.topic, batch.partition)
             return None
+        stage.done(batch.topic, len(batch), sum(map(rows_in, batch.values)))
         return item
 
 
@@ -88,13 +95,29 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
     client = connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S)
     beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
-    feed = Feed(bus, GROUP, topics, beginning.start, runtime.stop, share=runtime.share)
-    updater = Updater(client, declared)
+    feed = Feed(bus, GROUP, topics, beginning.start, runtime.stop, share=runtime.share, measures=runtime.measures)
+
+    since_in_world = SinceInWorld(runtime.world_us)
+
+    def measure(topic: str, rows: pa.RecordBatch, report: ApplyReport) -> None:
+        feed.stage.waited(topic, since_in_world(rows.column("arrival_time_us").to_numpy()))
+        feed.stage.rows(topic, _results(report))
+
+    updater = Updater(client, declared, measure)
     checked = op.input("features_checked", flow, BusSource(feed, drain=drain))
     # Polled | Tick
     applied = op.filter_map("features_apply", checked, Applier(feed, patience, updater).step)
     # Polled
     op.output("features_commit", applied, HandlerSink(lambda: PositionCommitter(feed, patience)))
+
+
+def _results(report: ApplyReport) -> dict[str, int]:
+    return {
+        "written": report.rows,
+        "reloaded": report.reloaded,
+        "replayed": report.replayed,
+        "damaged": len(report.damaged),
+    }
 
 
 def load_declared(settings: Settings) -> Declared:

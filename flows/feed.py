@@ -12,6 +12,7 @@ from rapport.bus.protocol import START, Bus, Place, Position, Reader, RecordBatc
 from rapport.bus.share import WHOLE, Share
 from rapport.errors import BusError
 from rapport.events.block import CHECKED_SUFFIX
+from rapport.metrics.measures import Measures
 
 __all__ = ["Feed", "Polled"]
 
@@ -55,6 +56,7 @@ class Feed:
         start: gives the position to read a partition after; asked at the start and after each rewind.
         stop: set when the flow shall end.
         share: which of the topics' partitions; the others are read by other processes.
+        measures: of the process; the group's stage is the feed's `stage`.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class Feed:
         stop: threading.Event,
         *,
         share: Share = WHOLE,
+        measures: Measures | None = None,
     ) -> None:
         self.bus = bus
+        self.stage = (measures or Measures()).stage(group)
         self.stop = stop
         self._membership = bus.join(group, topics, share)
         self._terms: Mapping[Place, int] = {}
@@ -108,6 +112,7 @@ class Feed:
 
     def rewind(self, topic: str, partition: int, *, wait_s: float = 0.0) -> None:
         """Read the partition again from where its results stand: what was read and not committed is void."""
+        self.stage.rewound(topic)
         place = self._state[topic, partition]
         place.turn += 1
         place.not_before_s = time.monotonic() + wait_s

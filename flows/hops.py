@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flows.feed import Feed, Polled
 from rapport.bus.protocol import Hop, Message
@@ -29,13 +29,19 @@ class HopCommitter:
         self._feed = feed
         self._group = group
         self._patience = patience
-        self._waiting: list[Polled] = []
+        self._waiting: list[tuple[Polled, Callable[[], None]]] = []
         self._hops: list[Hop] = []
 
-    def add(self, polled: Polled, outputs: Sequence[Message] = (), counts: Mapping[str, int] | None = None) -> None:
-        """What came of a batch: commit it, now or with the others."""
+    def add(
+        self,
+        polled: Polled,
+        outputs: Sequence[Message] = (),
+        counts: Mapping[str, int] | None = None,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """What came of a batch: commit it, now or with the others. `committed` is called when that was done."""
         batch = polled.batch
-        self._waiting.append(polled)
+        self._waiting.append((polled, committed))
         self._hops.append(Hop(batch.topic, batch.partition, polled.after, batch.positions[-1], outputs, counts))
         if not self._feed.bus.one_step:
             self.flush()
@@ -44,7 +50,8 @@ class HopCommitter:
         """Commit what waits."""
         waiting, self._waiting = self._waiting, []
         hops, self._hops = self._hops, []
-        sound = [(polled, hop) for polled, hop in zip(waiting, hops, strict=True) if not self._feed.is_void(polled)]
+        both = zip(waiting, hops, strict=True)
+        sound = [(committed, hop) for (polled, committed), hop in both if not self._feed.is_void(polled)]
         if not sound:
             return
         try:
@@ -53,7 +60,7 @@ class HopCommitter:
             for _, hop in sound:
                 self._feed.rewind(hop.topic, hop.partition)
             return
-        for (_, hop), error in zip(sound, refused, strict=True):
+        for (committed, hop), error in zip(sound, refused, strict=True):
             if isinstance(error, BusFull):
                 # Never waited for here: what frees the bus may be a branch of this very worker.
                 _log.warning("%s of %s/%d waits: %s", self._group, hop.topic, hop.partition, error)
@@ -61,3 +68,5 @@ class HopCommitter:
             elif error is not None:
                 _log.info("reading again: %s", error)
                 self._feed.rewind(hop.topic, hop.partition)
+            else:
+                committed()

@@ -9,15 +9,16 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.bus_io import BusSource, HandlerSink, Item, Tick
-from flows.check import check
+from flows.check import Checked, check
 from flows.feed import Feed, Polled
 from flows.hops import HopCommitter
 from flows.runtime import Runtime, open_runtime
 from flows.trim import Trimmer
-from rapport.bus.protocol import Position
+from rapport.bus.protocol import Position, RecordBatch
 from rapport.bus.retry import Patience, Stopped
 from rapport.events.block import CHECKED_SUFFIX
 from rapport.events.schema import TOPICS
+from rapport.metrics.measures import since
 
 __all__ = ["GROUP", "flow", "ingest"]
 
@@ -52,13 +53,21 @@ class Ingester:
         batch, runtime = polled.batch, self._runtime
         partitions = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX)
         try:
-            checked = self._patience.call(
-                lambda: check(batch, partitions, runtime.world_us, runtime.claim, runtime.formats)
-            )
+            with self._feed.stage.timed(batch.topic):
+                checked = self._patience.call(
+                    lambda: check(batch, partitions, runtime.world_us, runtime.claim, runtime.formats)
+                )
         except Stopped:
             self._feed.rewind(batch.topic, batch.partition)
             return
-        self._committer.add(polled, checked.outputs, checked.counts)
+        self._committer.add(polled, checked.outputs, checked.counts, lambda: self._measure(batch, checked))
+
+    def _measure(self, batch: RecordBatch, checked: Checked) -> None:
+        stage = self._feed.stage
+        stage.done(batch.topic, len(batch), len(batch))
+        stage.waited(batch.topic, since(batch.arrivals_us))
+        stage.late(batch.topic, checked.lateness_us)
+        stage.dead(batch.topic, checked.dead)
 
 
 def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
@@ -76,7 +85,7 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
         runtime.forget(topic, partition)
         return bus.position(GROUP, topic, partition)
 
-    feed = Feed(bus, GROUP, TOPICS, start, runtime.stop, share=runtime.share)
+    feed = Feed(bus, GROUP, TOPICS, start, runtime.stop, share=runtime.share, measures=runtime.measures)
     trimmer = Trimmer(bus, lambda: feed.places, dict.fromkeys(TOPICS, (GROUP,)))
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
     # Polled | Tick

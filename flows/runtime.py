@@ -23,6 +23,8 @@ from rapport.bus.seen import SeenEvents
 from rapport.bus.share import WHOLE, Share
 from rapport.embedded import redis_url
 from rapport.events.formats import Formats, open_formats
+from rapport.metrics.measures import Measures
+from rapport.metrics.snapshot import snapshots_folder
 from rapport.redis_clock import RedisClock
 from rapport.settings import Settings, disable_telemetry, load_settings
 
@@ -44,6 +46,7 @@ class Runtime:
         archive: the event archive.
         formats: decodes events of registered schemas; None: there is no Schema Registry.
         share: the partitions that this process reads, of those that workers share out.
+        measures: what the stages measure.
         stop: set when the flows shall end.
     """
 
@@ -55,11 +58,12 @@ class Runtime:
     archive: Archive
     formats: Formats | None = None
     share: Share = WHOLE
+    measures: Measures = field(default_factory=Measures)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
-    """The runtime of an installation; connects to nothing yet."""
+def make_runtime(settings: Settings, share: Share = WHOLE, name: str = "flows") -> Runtime:
+    """The runtime of an installation; connects to nothing yet. `name` is what the process's figures go by."""
     client = redis.Redis.from_url(
         redis_url(settings),
         socket_timeout=_TIMEOUT_S,
@@ -77,16 +81,21 @@ def make_runtime(settings: Settings, share: Share = WHOLE) -> Runtime:
         archive=Archive(settings.data_dir / "archive"),
         formats=open_formats(settings),
         share=share,
+        measures=Measures(name, snapshots_folder(settings)),
     )
 
 
-def open_runtime(share: Share = WHOLE) -> Runtime:
-    """The runtime for a process of its own: settings from the environment, log to stderr, SIGTERM ends the flows."""
+def open_runtime(share: Share = WHOLE, name: str = "flows") -> Runtime:
+    """The runtime for a process of its own: settings from the environment, log to stderr, SIGTERM ends the flows.
+
+    `name` is what the process's figures go by, and no other process of the machine may have.
+    """
     disable_telemetry()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     end_with_code()
-    runtime = make_runtime(load_settings(), share)
+    runtime = make_runtime(load_settings(), share, name)
     stop_on_signals(runtime.stop)
+    atexit.register(lambda: runtime.measures.close() if runtime.stop.is_set() else None)
     return runtime
 
 

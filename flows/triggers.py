@@ -29,6 +29,7 @@ from rapport.bus.protocol import Bus, Position
 from rapport.bus.retry import Patience, Stopped, commit_surely
 from rapport.errors import BusError, BusFull, DeclarationError, PositionMoved, RowCorrupt, StoreUnavailable
 from rapport.events.block import CHECKED_SUFFIX, joined, read_blocks
+from rapport.metrics.measures import SinceInWorld
 from rapport.online import WRITE_TIMEOUT_S, connect
 from rapport.settings import Settings
 from rapport.triggers.declared import Trigger
@@ -93,6 +94,7 @@ class Watcher:
         self._topics = [topic + CHECKED_SUFFIX for topic in watch.engine.topics]
         self._horizon = Horizon(feed.bus, self._topics)
         self._untold: set[tuple[str, int]] = set(self._places())
+        self._since_in_world = SinceInWorld(runtime.world_us)
         self._tell_s = 0.0
         self._trim_s = time.monotonic() + _TRIM_EVERY_S
 
@@ -153,11 +155,16 @@ class Watcher:
             self._feed.rewind(batch.topic, batch.partition, wait_s=_WAIT_S)
             self._publish_or_wait()
             return
-        if not self._patience.call(write):
+        with self._feed.stage.timed(batch.topic):
+            written = self._patience.call(write)
+        if not written:
             self._start_anew()
             return
+        self._feed.stage.done(batch.topic, len(batch), len(rows))
         if len(rows):
-            self._horizon.reached(batch.topic, batch.partition, int(rows.column("arrival_time_us").to_numpy().max()))
+            arrivals = rows.column("arrival_time_us").to_numpy()
+            self._feed.stage.waited(batch.topic, self._since_in_world(arrivals))
+            self._horizon.reached(batch.topic, batch.partition, int(arrivals.max()))
         self._untold.add((batch.topic, batch.partition))
         self._publish_or_wait()
 
@@ -309,7 +316,8 @@ def triggers(
             kept.begin(bus.position(FIRED, TRIGGERS_TOPIC, 0).hi)
         return max(kept.place(topic, partition), bus.position(GROUP, topic, partition))
 
-    feed = Feed(bus, GROUP, [topic + CHECKED_SUFFIX for topic in watch.engine.topics], start, runtime.stop)
+    topics = [topic + CHECKED_SUFFIX for topic in watch.engine.topics]
+    feed = Feed(bus, GROUP, topics, start, runtime.stop, measures=runtime.measures)
     checked = op.input("triggers_checked", flow, BusSource(feed, tick_s=_TICK_S, drain=drain))
     # Polled | Tick
     op.output("triggers_fire", checked, HandlerSink(lambda: Watcher(feed, patience, runtime, watch, kept)))
@@ -339,7 +347,7 @@ def load_watch(settings: Settings) -> Watch:
 
 def flow() -> Dataflow:
     """The triggers of this installation, and their webhook, as a dataflow of their own, ended by SIGTERM."""
-    runtime = open_runtime()
+    runtime = open_runtime(name="triggers")
     # It would log each delivery, with its address.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     made = Dataflow("triggers")

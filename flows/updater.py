@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 import pyarrow as pa
@@ -36,9 +36,16 @@ class Updater:
     Args:
         client: Redis, for the rows.
         declared: the views.
+        applied: told of each batch that is in the rows: its topic, its rows, and what was done.
     """
 
-    def __init__(self, client: redis.Redis, declared: Declared) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        declared: Declared,
+        applied: Callable[[str, pa.RecordBatch, ApplyReport], None] = lambda topic, rows, report: None,
+    ) -> None:
+        self._applied = applied
         self._plans = declared.plans
         layouts = Layouts(client, declared.project, declared.all_plans())
         keeping = Keeping(client, declared.project)
@@ -63,6 +70,7 @@ class Updater:
         customers = rows.column("customer_id").dictionary_encode()
         whose = Customers(customers.dictionary.to_pylist(), customers.indices.to_numpy())
         report = writer.apply(whose, places, batch.partition, events_of(topic, rows, columns))
+        self._applied(topic, rows, report)
         for view, rows_damaged in Counter(view for _, view in report.damaged).items():
             # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.
             _log.error("%d stored rows of view %s are damaged and were left as they are", rows_damaged, view)

@@ -29,7 +29,8 @@ def worker(runtime: Runtime, declared: Declared, *, drain: bool = False) -> Data
 
 def flow(index: int = 0, count: int = 1) -> Dataflow:
     """Worker `index` (from 0) of `count`, ended by SIGTERM."""
-    runtime = open_runtime(Share(index, count))
+    # As `rapport up` names its processes.
+    runtime = open_runtime(Share(index, count), f"flows-{index + 1}" if index else "flows")
     made = worker(runtime, load_declared(runtime.settings))
     keep_out_of_the_collectors_way()
     return made

@@ -72,7 +72,8 @@ class Settings:
     host: str = "127.0.0.1"
     """Address that the HTTP services bind."""
     port: int = 8400
-    """Port of the decision service. Feast's page is at port + 1, MLflow's at port + 2, Evidently's at port + 3."""
+    """Port of the decision service. Feast's page is at port + 1, MLflow's at port + 2, Evidently's at port + 3;
+    Prometheus asks at port + 4."""
     deadline_ms: int = 60
     """Time that a decision may wait for features before it answers without them. 1 to 10,000 ms."""
     redis_timeout_ms: int = 50

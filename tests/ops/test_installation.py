@@ -26,15 +26,15 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 PATIENCE_S = 120.0
 
 
-def _four_free_ports() -> int:
-    """The first of four neighbouring free ports: the service's, and those of the pages."""
+def _five_free_ports() -> int:
+    """The first of five neighbouring free ports: the service's, those of the pages, and the metrics'."""
     for _ in range(100):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             first = int(probe.getsockname()[1])
-        if first < 64_000 and all(_is_free(first + offset) for offset in range(4)):
+        if first < 64_000 and all(_is_free(first + offset) for offset in range(5)):
             return first
-    raise RuntimeError("no four neighbouring ports are free")
+    raise RuntimeError("no five neighbouring ports are free")
 
 
 def _is_free(port: int) -> bool:
@@ -45,7 +45,7 @@ def _is_free(port: int) -> bool:
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("installation")
-    return {"RAPPORT_ROOT": str(ROOT), "RAPPORT_DATA_DIR": str(folder), "RAPPORT_PORT": str(_four_free_ports())}
+    return {"RAPPORT_ROOT": str(ROOT), "RAPPORT_DATA_DIR": str(folder), "RAPPORT_PORT": str(_five_free_ports())}
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_killed_processes_come_back_and_lose_nothing(settings: Settings, running
 
     with redis.Redis.from_url(redis_url(settings)) as client:
         client.set("kept", "yes")
-    for name in ("redis", "flows", "archive", "triggers", "rebuild", "service"):
+    for name in ("redis", "flows", "archive", "triggers", "metrics", "rebuild", "service"):
         before = running.of(name)
         assert before
         assert before.process

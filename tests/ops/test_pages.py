@@ -39,7 +39,7 @@ class Installation:
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("installation")
-    port = _four_free_ports()
+    port = _five_free_ports()
     env = {**os.environ, "RAPPORT_ROOT": str(ROOT), "RAPPORT_PORT": str(port), "RAPPORT_DATA_DIR": str(folder)}
     told = _rapport(env, "demo", "--customers", "300", "--days", "60", "--no-stay", "--json")
     env["RAPPORT_DATA_DIR"] = str(folder / "demo")
@@ -85,14 +85,14 @@ def _rapport(env: dict[str, str], *arguments: str) -> str:
     return ended.stdout
 
 
-def _four_free_ports() -> int:
-    """A port that is free, and the three after it."""
+def _five_free_ports() -> int:
+    """A port that is free, and the four after it."""
     for port in range(20_000, 60_000, 10):
         try:
-            for offset in range(4):
+            for offset in range(5):
                 with socket.socket() as taken:
                     taken.bind(("127.0.0.1", port + offset))
         except OSError:
             continue
         return port
-    raise AssertionError("no four free ports in a row")
+    raise AssertionError("no five free ports in a row")

@@ -11,6 +11,9 @@ from rapport.cli.common import Json, settings_now
 from rapport.cli.output import console, duration, emit, progress, say, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rapport.metrics.summary import StageSummary
     from rapport.settings import Settings
     from rapport.supervisor.state import State
 
@@ -71,12 +74,19 @@ def down(as_json: Json = False) -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """Show each process: health, uptime, restarts, address; and how far the flows are behind.
+    """Show each process: health, uptime, restarts, address; what each flow does, and how far it is behind.
+
+    `turned` is the time since a flow's loop last turned; half and 99 % of the events since its start took at most the
+    times beside it, from their arrival on the bus until that stage was done with them.
 
     Exit code 0 when all of it works, 5 when something does not or nothing runs.
 
     Example: rapport status --json
     """
+    import msgspec
+
+    from rapport.metrics.snapshot import read_snapshots, snapshots_folder
+    from rapport.metrics.summary import summaries
     from rapport.supervisor import Phase
     from rapport.supervisor import status as look
     from rapport.supervisor.lag import lags
@@ -89,11 +99,11 @@ def status(as_json: Json = False) -> None:
         else:
             console().print("nothing is running: `rapport up` starts it")
         raise typer.Exit(5)
-    lag = lags(settings)
+    lag, stages = lags(settings), summaries(read_snapshots(snapshots_folder(settings)))
     if as_json:
-        emit(_as_dict(settings, state, lag))
+        emit({**_as_dict(settings, state, lag), "stages": msgspec.to_builtins(stages)})
     else:
-        _print_status(state, lag)
+        _print_status(state, lag, stages)
     if state.phase is not Phase.READY or not all(service.health.value == "ok" for service in state.services):
         raise typer.Exit(5)
 
@@ -151,7 +161,7 @@ def _print_addresses(state: State) -> None:
     table(("ready", "address"), rows)
 
 
-def _print_status(state: State, lag: dict[str, int]) -> None:
+def _print_status(state: State, lag: dict[str, int], stages: Sequence[StageSummary]) -> None:
     now_us = time.time_ns() // 1_000
     rows = [
         (
@@ -165,10 +175,28 @@ def _print_status(state: State, lag: dict[str, int]) -> None:
         for service in state.services
     ]
     table(("process", "health", "pid", "uptime", "restarts", "address"), rows)
+    if stages:
+        shown = [
+            (
+                f"{stage.process} {stage.stage}",
+                duration((now_us - stage.heartbeat_us) / 1e6),
+                stage.events,
+                _at_most(stage.delay_p50_s),
+                _at_most(stage.delay_p99_s),
+            )
+            for stage in stages
+        ]
+        table(("stage", "turned", "events", "half within", "99 % within"), shown)
     if lag:
         table(("group", "records behind"), sorted(lag.items()))
     if state.note:
         say(state.note)
+
+
+def _at_most(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return f"{seconds * 1_000:g} ms" if seconds < 1 else duration(seconds)
 
 
 def _as_dict(settings: Settings, state: State, lag: dict[str, int]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rapport.embedded import EmbeddedRedis
 from rapport.errors import ServiceError
+from rapport.metrics.snapshot import clear_snapshots, snapshots_folder
 from rapport.processes import is_alive, kill_all, marked, terminate
 from rapport.settings import Settings
 from rapport.supervisor.declarations import apply_declarations
@@ -97,6 +98,7 @@ def run_here(settings: Settings, wanted: Wanted, *, seen: Seen = lambda state: N
         raise ServiceError(f"Rapport already runs in {settings.data_dir} (process {running.supervisor.pid})")
     _end_orphans(settings)
     paths = Paths(settings)
+    clear_snapshots(snapshots_folder(settings))
     write_state(paths.wanted, wanted)
     os.environ.update(as_environment(settings))
     supervisor = Supervisor(

@@ -13,16 +13,17 @@ from rapport.supervisor.service import Check, Service, command, http_answers
 from rapport.supervisor.state import Wanted
 from rapport.triggers.file import topics_in
 
-__all__ = ["installation", "workers_of"]
-
+__all__ = ["METRICS_OFFSET", "installation", "workers_of"]
 
 _WORKER = "flows"
+METRICS_OFFSET = 4
+"""The port of `rapport metrics --serve` comes this far after the decision service's."""
 
 
 def installation(settings: Settings, wanted: Wanted) -> list[Service]:
     """The services of one machine. Redis first unless it is someone else's; then flows; then what reads from them."""
     workers = [_worker(settings, index) for index in range(settings.workers)]
-    services = [*workers, _archive(settings), _rebuild(settings), _service(settings)]
+    services = [*workers, _archive(settings), _rebuild(settings), _service(settings), _metrics(settings)]
     if not settings.redis_url:
         services.append(_redis(settings))
     if topics_in(settings.root):
@@ -99,6 +100,20 @@ def _rebuild(settings: Settings) -> Service:
     """What adds their past to views that a flow begins late; asleep but for a look at Redis now and then."""
     argv = [sys.executable, "-m", "rapport.cli", "rebuild", "--watch"]
     return Service("rebuild", command(argv, folder=settings.root), stage=2, steady_s=0.5)
+
+
+def _metrics(settings: Settings) -> Service:
+    """Gives Prometheus what the flows write of themselves."""
+    port = settings.port + METRICS_OFFSET
+    argv = [sys.executable, "-m", "rapport.cli", "metrics", "--serve"]
+    return Service(
+        "metrics",
+        command(argv, folder=settings.root),
+        stage=2,
+        address=f"http://{settings.host}:{port}/metrics",
+        port=port,
+        steady_s=1.0,
+    )
 
 
 def _watch(settings: Settings) -> Service:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rapport.bus.groups import consumers
 from rapport.errors import BusError, ServiceError
 from rapport.settings import Settings
+
+if TYPE_CHECKING:
+    from rapport.bus import Bus
 
 __all__ = ["lags", "lags_by_partition"]
 
@@ -21,17 +26,21 @@ def lags(settings: Settings) -> dict[str, int]:
     }
 
 
-def lags_by_partition(settings: Settings) -> dict[tuple[str, str, int], int]:
+def lags_by_partition(settings: Settings, bus: Bus | None = None) -> dict[tuple[str, str, int], int]:
     """Records behind, by group, topic and partition.
+
+    Args:
+        settings: the installation's.
+        bus: its bus; None: one is opened.
 
     Raises:
         BusError, ServiceError
     """
     from rapport.bus import open_bus
 
-    bus = open_bus(settings)
+    asked = bus or open_bus(settings)
     return {
-        (group, topic, partition): bus.reader(topic, partition, bus.position(group, topic, partition)).lag()
+        (group, topic, partition): asked.reader(topic, partition, asked.position(group, topic, partition)).lag()
         for group, topic in consumers(settings)
-        for partition in range(bus.partitions(topic))
+        for partition in range(asked.partitions(topic))
     }

@@ -1,0 +1,1 @@
+"""What the flows measure, and the process that gives it to Prometheus. docs/metrics.md has every metric."""
