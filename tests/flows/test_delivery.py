@@ -7,7 +7,6 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,19 @@ import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
 from conftest import MakeRuntime
+from delivering import deliver_until_killed
 from receiver import SECRET, Receiver, receiving
 from watching import NOW, firings
 
 from flows.delivery import GROUP, deliver
-from flows.runtime import Runtime, make_runtime
+from flows.runtime import Runtime
 from rapport.delivery.address import webhook_of
 from rapport.delivery.deliveries import Deliveries
 from rapport.delivery.sender import backoff_s
 from rapport.delivery.signing import headers_of, is_signed
 from rapport.errors import SettingsError
 from rapport.online import connect
-from rapport.settings import Settings, load_settings
+from rapport.settings import Settings
 from rapport.triggers.file import TRIGGERS_TOPIC
 from rapport.triggers.firing import Firing, to_message
 
@@ -136,20 +136,6 @@ def test_a_receiver_that_is_not_there_is_waited_for(make_runtime_: MakeRuntime, 
     run_webhook(runtime, lambda: deliveries(runtime).counts()["tries"] >= 2)
     assert deliveries(runtime).counts()["waiting"] == 2
     assert "ConnectError" in deliveries(runtime).log(1)[0].status
-
-
-def deliver_until_killed(redis_url: str, root: Path, url: str, secret_file: str) -> None:
-    """What a forked process runs. Its leases are short, for its successor not to wait long."""
-    import flows.delivery as module
-
-    settings = load_settings({"RAPPORT_REDIS_URL": redis_url}, root=root)
-    runtime = make_runtime(
-        replace(settings, delivery_url=url, delivery_secret_file=secret_file, delivery_timeout_s=0.5)
-    )
-    module._LEASE_S = 0.1
-    flow = Dataflow("webhook")
-    deliver(flow, runtime)
-    run_main(flow)
 
 
 def test_killed_again_and_again_every_firing_arrives(

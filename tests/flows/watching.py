@@ -13,7 +13,6 @@ import msgspec
 import redis
 from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
-from given import values
 
 from flows.runtime import Runtime, make_runtime
 from flows.triggers import Watch, triggers
@@ -26,6 +25,9 @@ from rapport.triggers.file import TRIGGERS_TOPIC
 from rapport.triggers.firing import Firing
 from rapport.triggers.load import parse_triggers
 from rapport.triggers.store import TriggerStore
+
+# By its whole name: a forked process finds it too.
+from tests.flows.given import values
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 TRIGGERS = """
