@@ -39,5 +39,15 @@ def test_every_listener_has_a_protocol_and_each_volume_is_declared() -> None:
     assert set(listeners) == set(protocols)
     advertised = {listener.split("://")[0] for listener in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")}
     assert advertised == set(listeners) - {kafka["KAFKA_CONTROLLER_LISTENER_NAMES"]}
-    named = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
-    assert named == set(yaml.safe_load(TEXT)["volumes"])
+    mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
+    assert {name for name in mounted if not name.startswith("./")} == set(yaml.safe_load(TEXT)["volumes"])
+    assert all((ROOT / "deploy" / name).is_dir() for name in mounted if name.startswith("./"))
+
+
+def test_what_watches_is_on_loopback_and_finds_its_source() -> None:
+    prometheus, grafana = SERVICES["prometheus"], SERVICES["grafana"]
+    (address,) = [part.split("=")[1] for part in prometheus["command"] if "listen-address" in part]
+    folder = ROOT / "deploy" / "grafana" / "provisioning" / "datasources"
+    (source,) = yaml.safe_load((folder / "rapport.yaml").read_text())["datasources"]
+    assert source["url"] == f"http://{address}" and address.startswith("127.0.0.1:")
+    assert grafana["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
