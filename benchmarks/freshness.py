@@ -7,26 +7,24 @@ Between these, a record makes one bare hop of another process, for what the mach
 
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.frame import Measurement, compared, rate, spread
 from benchmarks.freshness_floor import ROW, STREAM
-from benchmarks.live_world import CLICKS, CUSTOMERS, WATCHED, LiveWorld, click, clicks, live_world
+from benchmarks.live_world import CLICKS, WATCHED, LiveWorld, click, clicks, live_world
+from benchmarks.pacing import Seen, paced
 from rapport.bus import START, Message, Position
 from rapport.embedded import redis_url
 
 __all__ = ["measure"]
 
 PACES = (500, 2_000, 5_000)
-SLICE_S = 0.005
-EVERY_S = 0.05
 LOOK_S = 0.0002
 STAGES = ("accepted to checked", "checked to readable")
 
@@ -68,34 +66,13 @@ def _report(pace: str, samples: Samples) -> list[Measurement]:
 
 def _samples(world: LiveWorld, pace: int, seconds: float, *, stages: bool) -> Samples:
     """Watched events and bare hops in turn, looked for between the slices of the load."""
-    rng, samples = random.Random(pace), Samples()
-    started, number, turn, seen = time.perf_counter(), 0, 0, _nothing_awaited
-    while (elapsed := time.perf_counter() - started) < seconds:
-        due = int(elapsed * pace)
-        load = [click(f"{pace} {stages} {n}", f"c{rng.randrange(CUSTOMERS)}") for n in range(number, due)]
-        number = due
-        slice_end = time.perf_counter() + SLICE_S
-        if seen is _nothing_awaited and turn < elapsed / EVERY_S * 2:
-            seen = _send_hop(world, load, samples) if turn % 2 else _send_watched(world, load, samples, stages)
-            turn += 1
-        elif load:
-            world.bus.publish(load)
-        while seen is not _nothing_awaited and time.perf_counter() < slice_end:
-            if seen():
-                seen = _nothing_awaited
-            else:
-                time.sleep(LOOK_S)
-        time.sleep(max(0.0, slice_end - time.perf_counter()))
-    world.until_done()
+    samples = Samples()
+    send_in_turn = (
+        lambda load: _send_watched(world, load, samples, stages),
+        lambda load: _send_hop(world, load, samples),
+    )
+    paced(world, f"{pace} {stages}", pace, seconds, send_in_turn, look_s=LOOK_S)
     return samples
-
-
-Seen = Callable[[], bool]
-"""Looks once whether what was sent has arrived, and notes how long it took."""
-
-
-def _nothing_awaited() -> bool:
-    return True
 
 
 def _send_watched(world: LiveWorld, load: list[Message], samples: Samples, stages: bool) -> Seen:

@@ -8,7 +8,6 @@ the same load.
 
 from __future__ import annotations
 
-import random
 import tempfile
 import threading
 import time
@@ -17,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.frame import Measurement, compared, spread
-from benchmarks.live_world import CUSTOMERS, WATCHED, LiveWorld, click, live_world
+from benchmarks.live_world import WATCHED, LiveWorld, click, live_world
+from benchmarks.pacing import paced
 from rapport.bus import Message
 from rapport.bus.kafka import KafkaBus
 from rapport.testing.kafka import KafkaServer, kafka_jars
@@ -25,8 +25,6 @@ from rapport.testing.kafka import KafkaServer, kafka_jars
 __all__ = ["measure"]
 
 PACES = (500, 2_000, 5_000)
-SLICE_S = 0.005
-EVERY_S = 0.05
 LOOK_S = 0.0005
 PROBE = "bench.probe"
 
@@ -88,28 +86,13 @@ class _Probe:
 
 def _samples(world: LiveWorld, probe: _Probe, pace: int, seconds: float) -> tuple[list[float], list[float]]:
     """Watched events and bare records in turn, looked for between the slices of the load."""
-    rng = random.Random(pace)
     whole: list[float] = []
     hop: list[float] = []
-    started, number, turn = time.perf_counter(), 0, 0
-    seen: Callable[[], bool] | None = None
-    while (elapsed := time.perf_counter() - started) < seconds:
-        due = int(elapsed * pace)
-        load = [click(f"{pace} {n}", f"c{rng.randrange(CUSTOMERS)}") for n in range(number, due)]
-        number = due
-        slice_end = time.perf_counter() + SLICE_S
-        if seen is None and turn < elapsed / EVERY_S * 2:
-            seen = _send_bare(world, probe, load, hop) if turn % 2 else _send_watched(world, load, whole)
-            turn += 1
-        elif load:
-            world.bus.publish(load)
-        while seen is not None and time.perf_counter() < slice_end:
-            if seen():
-                seen = None
-            else:
-                time.sleep(LOOK_S)
-        time.sleep(max(0.0, slice_end - time.perf_counter()))
-    world.until_done()
+    send_in_turn = (
+        lambda load: _send_watched(world, load, whole),
+        lambda load: _send_bare(world, probe, load, hop),
+    )
+    paced(world, str(pace), pace, seconds, send_in_turn, look_s=LOOK_S)
     return whole, hop
 
 
