@@ -8,8 +8,9 @@ from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rapport.events.frustration import frustration
+from rapport.events.text_features import Seen, look_at
 
-__all__ = ["MAX_QUERY", "Label", "TextSignals", "analyse", "normalize"]
+__all__ = ["MAX_QUERY", "Label", "TextSignals", "analyse", "normalize", "seen_of", "sentiment_of"]
 
 Label: TypeAlias = Literal["positive", "neutral", "negative"]
 
@@ -44,13 +45,32 @@ class TextSignals(NamedTuple):
 @lru_cache(maxsize=1024)
 def analyse(text: str) -> TextSignals:
     """The signals of a message. Deterministic; English words, other languages score near neutral."""
-    seen = text if len(text) <= 2 * _LOOKED_AT else f"{text[:_LOOKED_AT]} {text[-_LOOKED_AT:]}"
-    # Plain quotation marks, for VADER's lexicon and negations have no others.
-    sentiment = float(_analyzer().polarity_scores(seen.replace("’", "'"))["compound"])
+    seen = _looked_at(text)
+    sentiment = _vader(seen)
     label: Label = "neutral"
     if abs(sentiment) >= _LABEL_FROM:
         label = "positive" if sentiment > 0 else "negative"
     return TextSignals(sentiment, label, label == "negative", round(frustration(seen, sentiment), 6), normalize(text))
+
+
+def sentiment_of(text: str) -> float:
+    """The sentiment of a message, -1 to 1."""
+    return _vader(_looked_at(text))
+
+
+def seen_of(text: str) -> Seen:
+    """What the frustration model sees of a message."""
+    seen = _looked_at(text)
+    return look_at(seen, _vader(seen))
+
+
+def _looked_at(text: str) -> str:
+    return text if len(text) <= 2 * _LOOKED_AT else f"{text[:_LOOKED_AT]} {text[-_LOOKED_AT:]}"
+
+
+def _vader(text: str) -> float:
+    # Plain quotation marks, for VADER's lexicon and negations have no others.
+    return float(_analyzer().polarity_scores(text.replace("’", "'"))["compound"])
 
 
 def normalize(text: str) -> str:

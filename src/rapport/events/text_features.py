@@ -1,0 +1,121 @@
+"""What a frustration model sees of a message: a few figures that can be read, and hashed words.
+
+Links and names after `@` are left out: they say where a message was written, not how its writer feels. Words are kept
+as buckets of a hash, so that a model's file holds no text of the messages that it was made from.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from itertools import islice, pairwise
+from typing import NamedTuple
+from zlib import crc32
+
+from rapport.events.cues import GROUPS, WORDS
+
+__all__ = ["BUCKETS", "FIGURES", "Seen", "look_at"]
+
+BUCKETS = 1 << 15
+"""How many buckets words are hashed to."""
+FIGURES: tuple[str, ...] = (
+    "sentiment",
+    "words",
+    "characters",
+    "exclamations",
+    "questions",
+    "dots",
+    "shouting",
+    "capitals",
+    "digits",
+    *GROUPS,
+)
+"""The names of a message's figures. Of a class of words, 1 - 0.5^n for n of its words."""
+
+_MOST_TOKENS = 256
+_STEM = 4
+"""Characters of a longer word that count as a word of their own, so that its other forms are known."""
+_LEFT_OUT = re.compile(r"https?://\S+|@\w+|&\w+;")
+_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
+_DIGIT = re.compile(r"\d")
+_SATURATED = tuple(1 - 0.5**n for n in range(_MOST_TOKENS + 1))
+
+
+class Seen(NamedTuple):
+    """What is seen of one message.
+
+    Attributes:
+        figures: as FIGURES names them.
+        buckets: the bucket of each word, pair of neighbours and stem, 0 to BUCKETS - 1; repeated as they are.
+    """
+
+    figures: list[float]
+    buckets: list[int]
+
+
+def look_at(text: str, sentiment: float) -> Seen:
+    """The features of a message.
+
+    Args:
+        text: what the customer wrote.
+        sentiment: its sentiment, -1 to 1.
+    """
+    said = _LEFT_OUT.sub(" ", text)
+    words = [_word(match.group()) for match in islice(_TOKEN.finditer(said), _MOST_TOKENS)]
+    counts = [0] * len(GROUPS)
+    shouted = numbers = spoken = 0
+    buckets = []
+    for word in words:
+        for group in word.groups:
+            counts[group] += 1
+        spoken += word.spoken
+        shouted += word.shouted
+        numbers += word.number
+        buckets += word.buckets
+    buckets += [(left.key * 31 + right.key) % BUCKETS for left, right in pairwise(words)]
+    figures = [
+        sentiment,
+        math.log1p(spoken),
+        math.log1p(len(said)),
+        min(said.count("!"), 4),
+        min(said.count("?"), 3),
+        float("..." in said or "…" in said),
+        float(shouted),
+        _capitals(said),
+        float(numbers > 0),
+    ]
+    figures += [_SATURATED[count] for count in counts]
+    return Seen(figures, buckets)
+
+
+class _Word(NamedTuple):
+    key: int
+    buckets: tuple[int, ...]
+    groups: tuple[int, ...]
+    spoken: bool
+    shouted: bool
+    number: bool
+
+
+@lru_cache(maxsize=1 << 14)
+def _word(token: str) -> _Word:
+    plain = _DIGIT.sub("0", token.lower().replace("'", "").replace("’", ""))
+    spoken, number = token[0].isalnum(), token[0].isdigit()
+    key = _hash(plain)
+    buckets = [key % BUCKETS]
+    if spoken and len(plain) > _STEM:
+        buckets.append(_hash(f"{plain[:_STEM]}*") % BUCKETS)
+    return _Word(
+        key, tuple(buckets), WORDS.get(plain, ()), spoken, spoken and len(token) > 2 and token.isupper(), number
+    )
+
+
+def _hash(word: str) -> int:
+    # A lone surrogate has no UTF-8, and must not stop a message.
+    return crc32(word.encode("utf-8", "surrogatepass"))
+
+
+def _capitals(text: str) -> float:
+    """The share of capital letters."""
+    return sum(map(str.isupper, text)) / (len(text) + 1)
