@@ -12,6 +12,7 @@ from scipy import linalg, sparse
 
 from rapport.events.text_features import BUCKETS, FIGURES, Seen
 from rapport.events.text_model import Context, Figure, Weights, read_off
+from training.plain_messages import PLAIN_TARGET
 from training.rated import Floats
 
 __all__ = ["Fitted", "earlier_means", "fit", "folds_of"]
@@ -47,29 +48,33 @@ class _Matrix(NamedTuple):
     size: Floats
 
 
-def fit(seen: list[Seen], target: Floats, dialogue: Ints) -> Fitted:
-    """A model of n turns.
+def fit(seen: list[Seen], target: Floats, dialogue: Ints, plain: list[Seen]) -> Fitted:
+    """A model of n turns and m plain messages.
 
     Args:
-        seen: what is seen of each.
+        seen: what is seen of each turn.
         target: n; NaN: not rated, and only an earlier turn for others.
         dialogue: n, rising.
+        plain: what is seen of each plain message; they are learned from, and decide neither choices nor scales.
     """
-    matrix, rated = _matrix(seen), ~np.isnan(target)
-    folds = folds_of(dialogue, INNER_FOLDS, seed=0)
+    n, matrix = len(seen), _matrix([*seen, *plain])
+    learned = np.concatenate([target, np.full(len(plain), PLAIN_TARGET)])
+    folds = np.concatenate([folds_of(dialogue, INNER_FOLDS, seed=0), np.full(len(plain), -1)])
     tried = [
-        (_loss(raw := _out_of_fold(kernel, target, folds, penalty), target), penalty, share, raw)
+        (_loss(raw := _out_of_fold(kernel, learned, folds, penalty)[:n], target), penalty, share, raw)
         for share in SHARES
         for kernel in [_kernel(matrix, share)]
         for penalty in PENALTIES
     ]
     _, penalty, share, raw = min(tried, key=lambda one: one[0])
-    scale = _scale(raw[rated])
+    scale = _scale(raw[~np.isnan(target)])
     own = np.array([read_off(scale, one) for one in raw])
     context, within = _context(own, target, dialogue)
-    mean = float(target[rated].mean())
-    dual = _dual(_kernel(matrix, share)[np.ix_(rated, rated)], target[rated] - mean, penalty)
-    return Fitted(_weights(matrix, rated, dual, share, mean, (scale, context, _scale(within[rated]))), penalty, share)
+    rated = ~np.isnan(learned)
+    mean = float(learned[rated].mean())
+    dual = _dual(_kernel(matrix, share)[np.ix_(rated, rated)], learned[rated] - mean, penalty)
+    scales = scale, context, _scale(within[~np.isnan(target)])
+    return Fitted(_weights(matrix, rated, dual, share, mean, scales), penalty, share)
 
 
 def folds_of(dialogue: Ints, count: int, seed: int) -> Ints:
@@ -122,9 +127,9 @@ def _dual(kernel: Floats, centred: Floats, penalty: float) -> Floats:
 
 
 def _out_of_fold(kernel: Floats, target: Floats, folds: Ints, penalty: float) -> Floats:
-    """Each turn's raw score from a model that has not seen its dialogue."""
-    raw = np.empty(len(target))
-    for fold in np.unique(folds):
+    """Each turn's raw score from a model that has not seen its dialogue; what is in fold -1 is always seen."""
+    raw = np.full(len(target), np.nan)
+    for fold in range(INNER_FOLDS):
         other, rated = folds == fold, (folds != fold) & ~np.isnan(target)
         mean = target[rated].mean()
         dual = _dual(kernel[np.ix_(rated, rated)], target[rated] - mean, penalty)
@@ -137,7 +142,7 @@ def _loss(raw: Floats, target: Floats) -> float:
 
 
 def _scale(raw: Floats) -> list[tuple[float, float]]:
-    return [(float(np.quantile(raw, share)), value) for share, value in SCALE]
+    return [(_rounded(np.quantile(raw, share)), value) for share, value in SCALE]
 
 
 def _context(own: Floats, target: Floats, dialogue: Ints) -> tuple[Context, Floats]:
@@ -148,7 +153,12 @@ def _context(own: Floats, target: Floats, dialogue: Ints) -> tuple[Context, Floa
     columns = np.column_stack([own, earlier, first, np.ones(len(own))])
     rated = ~np.isnan(target)
     found = np.linalg.lstsq(columns[rated], target[rated])[0]
-    return Context(*(float(one) for one in found)), columns @ found
+    return Context(*map(_rounded, found)), columns @ found
+
+
+def _rounded(value: float) -> float:
+    """Six digits after the point: what is beyond them differs between machines."""
+    return round(float(value), 6)
 
 
 def _weights(
@@ -163,12 +173,12 @@ def _weights(
     figures = share * (matrix.figures[rated].T @ dual) / matrix.size
     scale, context, context_scale = rest
     return Weights(
-        bias=mean,
+        bias=_rounded(mean),
         figures={
-            name: Figure(float(middle), float(weight))
+            name: Figure(_rounded(middle), _rounded(weight))
             for name, middle, weight in zip(FIGURES, matrix.mean, figures, strict=True)
         },
-        buckets={int(i): (round(float(matrix.idf[i]), 4), round(float(words[i]), 6)) for i in np.flatnonzero(matrix.idf)},
+        buckets={int(i): (_rounded(matrix.idf[i]), _rounded(words[i])) for i in np.flatnonzero(matrix.idf)},
         scale=scale,
         context=context,
         context_scale=context_scale,

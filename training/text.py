@@ -15,6 +15,7 @@ from rapport.events.text import seen_of, sentiment_of
 from rapport.events.text_features import Seen
 from rapport.events.text_model import FORMAT, Manifest, TextModel, Weights, digest, features_digest
 from training.frustration import earlier_means, fit, folds_of
+from training.plain_messages import PLAIN
 from training.rated import Floats, RatedTurns, mean_rank
 
 __all__ = ["measure", "train_text", "write_model"]
@@ -28,7 +29,7 @@ Progress = Callable[[float, str], None]
 def train_text(turns: RatedTurns, made: date, progress: Progress = lambda _share, _what: None) -> TextModel:
     """A model of all turns, with the scores of its cross-validation in the manifest."""
     scores = measure(turns, progress)
-    weights = fit([seen_of(text) for text in turns.texts], turns.target, turns.dialogue).weights
+    weights = fit([seen_of(text) for text in turns.texts], turns.target, turns.dialogue, _plain()).weights
     manifest = Manifest(
         format=FORMAT,
         version=f"frustration-{digest(weights)[:12]}",
@@ -45,7 +46,7 @@ def train_text(turns: RatedTurns, made: date, progress: Progress = lambda _share
 
 def write_model(model: TextModel, path: Path) -> None:
     """The model's file, one that two runs over the same data write alike."""
-    path.write_bytes(msgspec.json.encode(model, order="deterministic") + b"\n")
+    path.write_bytes(msgspec.json.encode(model) + b"\n")
 
 
 def measure(turns: RatedTurns, progress: Progress = lambda _share, _what: None) -> dict[str, float]:
@@ -54,18 +55,22 @@ def measure(turns: RatedTurns, progress: Progress = lambda _share, _what: None) 
     Every turn is scored by a model that was made, with its choices and scales, from other dialogues. `…_low` and
     `…_high`: 95% of bootstrap samples of whole dialogues lie between.
     """
-    seen = [seen_of(text) for text in turns.texts]
+    seen, plain = [seen_of(text) for text in turns.texts], _plain()
     own, within = np.empty(len(seen)), np.empty(len(seen))
     folds = folds_of(turns.dialogue, OUTER_FOLDS, seed=1)
     for fold in range(OUTER_FOLDS):
         progress(fold / OUTER_FOLDS, "cross-validation")
         kept = np.flatnonzero(folds != fold)
-        weights = fit([seen[i] for i in kept], turns.target[kept], turns.dialogue[kept]).weights
+        weights = fit([seen[i] for i in kept], turns.target[kept], turns.dialogue[kept], plain).weights
         left = np.flatnonzero(folds == fold)
         own[left], within[left] = _predicted(weights, [seen[i] for i in left], turns.dialogue[left])
     scores = _correlations(turns, own, "own") | _correlations(turns, within, "within")
     sentiment = np.array([sentiment_of(text) for text in turns.texts])
     return {**scores, **_correlations(turns, -sentiment, "vader"), **_raters(turns.marks), **_labels(turns, sentiment)}
+
+
+def _plain() -> list[Seen]:
+    return [seen_of(text) for text in PLAIN]
 
 
 def _predicted(weights: Weights, seen: list[Seen], dialogue: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Floats, Floats]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -31,7 +33,7 @@ class TextSignals(NamedTuple):
         sentiment: VADER's compound score, -1 to 1.
         label: the sentiment in words.
         negative: the label is negative.
-        frustration: 0 to 1; see rapport.events.frustration.
+        frustration: 0 to 1, of the message by itself; rapport.events.frustration.in_conversation adds the earlier ones.
         query: the message normalized, at most MAX_QUERY characters; "" when nothing but punctuation is left.
     """
 
@@ -44,7 +46,7 @@ class TextSignals(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def analyse(text: str) -> TextSignals:
-    """The signals of a message. Deterministic; English words, other languages score near neutral."""
+    """The signals of a message. Deterministic; for English (docs/text-signals.md says what others give)."""
     seen = _looked_at(text)
     sentiment = _vader(seen)
     label: Label = "neutral"
@@ -70,7 +72,21 @@ def _looked_at(text: str) -> str:
 
 def _vader(text: str) -> float:
     # Plain quotation marks, for VADER's lexicon and negations have no others.
-    return float(_analyzer().polarity_scores(text.replace("’", "'"))["compound"])
+    plain = text.replace("’", "'")
+    analyzer = _analyzer()
+    if _says_nothing(plain, analyzer.lexicon, analyzer.emojis):
+        return 0.0
+    return float(analyzer.polarity_scores(plain)["compound"])
+
+
+def _says_nothing(text: str, lexicon: Mapping[str, float], emojis: Mapping[str, str]) -> bool:
+    """Whether VADER finds nothing to score: no word, emoticon or emoji of its lexicon. It is spared much work so."""
+    if not text.isascii() and not emojis.keys().isdisjoint(text):
+        return False
+    words = text.lower().split()
+    return lexicon.keys().isdisjoint(words) and lexicon.keys().isdisjoint(
+        [word.strip(string.punctuation) for word in words]
+    )
 
 
 def normalize(text: str) -> str:

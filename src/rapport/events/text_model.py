@@ -128,7 +128,7 @@ def read_off(scale: list[tuple[float, float]], raw: float) -> float:
 
 def digest(weights: Weights) -> str:
     """SHA-256 of the weights, however their file is laid out."""
-    return sha256(msgspec.json.encode(weights, order="deterministic")).hexdigest()
+    return sha256(msgspec.json.encode(weights)).hexdigest()
 
 
 def features_digest() -> str:
