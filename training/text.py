@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from rapport.events.text import seen_of, sentiment_of
 from rapport.events.text_features import Seen
-from rapport.events.text_model import FORMAT, Manifest, TextModel, Weights, digest, features_digest
+from rapport.events.text_model import FORMAT, Manifest, ModelFile, TextModel, Weights, digest, features_digest
 from training.frustration import earlier_means, fit, folds_of
 from training.plain_messages import PLAIN
 from training.rated import Floats, RatedTurns, mean_rank
@@ -26,7 +26,7 @@ DRAWS = 1_000
 Progress = Callable[[float, str], None]
 
 
-def train_text(turns: RatedTurns, made: date, progress: Progress = lambda _share, _what: None) -> TextModel:
+def train_text(turns: RatedTurns, made: date, progress: Progress = lambda _share, _what: None) -> ModelFile:
     """A model of all turns, with the scores of its cross-validation in the manifest."""
     scores = measure(turns, progress)
     weights = fit([seen_of(text) for text in turns.texts], turns.target, turns.dialogue, _plain()).weights
@@ -41,10 +41,10 @@ def train_text(turns: RatedTurns, made: date, progress: Progress = lambda _share
         dialogues=len(np.unique(turns.dialogue)),
         scores=scores,
     )
-    return TextModel(manifest, weights)
+    return ModelFile(manifest, weights)
 
 
-def write_model(model: TextModel, path: Path) -> None:
+def write_model(model: ModelFile, path: Path) -> None:
     """The model's file, one that two runs over the same data write alike."""
     path.write_bytes(msgspec.json.encode(model) + b"\n")
 
@@ -75,13 +75,10 @@ def _plain() -> list[Seen]:
 
 def _predicted(weights: Weights, seen: list[Seen], dialogue: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Floats, Floats]:
     """Of turns that the weights were not made from: frustration by itself, and within the conversation."""
-    model = TextModel(_NO_MANIFEST, weights)
+    model = TextModel(weights)
     own = np.array([model.own(one) for one in seen])
     within = [model.within(float(a), b) for a, b in zip(own, earlier_means(own, dialogue), strict=True)]
     return own, np.array(within)
-
-
-_NO_MANIFEST = Manifest(FORMAT, "", "", "", "", "", 0, 0, {})
 
 
 def _correlations(turns: RatedTurns, score: Floats, name: str) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rapport.events.cues import GROUPS
 from rapport.events.text_features import FIGURES, look_at
-from rapport.events.text_model import shipped
+from rapport.events.text_model import shipped, shipped_file
 
 __all__ = ["cues_of", "frustration", "in_conversation", "model_version"]
 
@@ -32,7 +32,7 @@ def in_conversation(own: float, earlier_mean: float | None) -> float:
 
 def model_version() -> str:
     """The version of the model whose scores these are."""
-    return shipped().manifest.version
+    return shipped_file().manifest.version
 
 
 def cues_of(text: str) -> dict[str, float]:

@@ -91,6 +91,8 @@ def _says_nothing(text: str, lexicon: Mapping[str, float], emojis: Mapping[str, 
 
 def normalize(text: str) -> str:
     """Text as a query: NFKC, case folded, punctuation and white space collapsed to one space, digits kept."""
+    if text.isascii():  # its own normal form
+        return _NOT_QUERY.sub(" ", text[: 2 * MAX_QUERY].lower()).strip()[:MAX_QUERY].rstrip()
     # Case folding can undo the normal form, and compatibility forms can need folding again.
     folded = unicodedata.normalize(
         "NFKC", unicodedata.normalize("NFKC", text[: 2 * MAX_QUERY])[: 4 * MAX_QUERY].casefold()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from functools import lru_cache
-from itertools import islice, pairwise
 from typing import NamedTuple
 from zlib import crc32
 
@@ -38,7 +37,8 @@ _STEM = 4
 """Characters of a longer word that count as a word of their own, so that its other forms are known."""
 _LEFT_OUT = re.compile(r"https?://\S+|@\w+|&\w+;")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
-_DIGIT = re.compile(r"\d")
+_ONE_DIGIT = str.maketrans("123456789", "0" * 9)
+"""All numbers of a length are one word: an order's number says nothing."""
 _SATURATED = tuple(1 - 0.5**n for n in range(_MOST_TOKENS + 1))
 
 
@@ -61,19 +61,24 @@ def look_at(text: str, sentiment: float) -> Seen:
         text: what the customer wrote.
         sentiment: its sentiment, -1 to 1.
     """
-    said = _LEFT_OUT.sub(" ", text)
-    words = [_word(match.group()) for match in islice(_TOKEN.finditer(said), _MOST_TOKENS)]
+    said = text.translate(_ONE_DIGIT)
+    if "@" in said or "&" in said or "http" in said:
+        said = _LEFT_OUT.sub(" ", said)
     counts = [0] * len(GROUPS)
-    shouted = numbers = spoken = 0
-    buckets = []
-    for word in words:
+    spoken = shouted = capitals = previous = 0
+    buckets: list[int] = []
+    for token in _TOKEN.findall(said)[:_MOST_TOKENS]:
+        word = _word(token)
+        if buckets:
+            buckets.append((previous * 31 + word.key) % BUCKETS)
+        previous = word.key
+        buckets += word.buckets
         for group in word.groups:
             counts[group] += 1
-        spoken += word.spoken
-        shouted += word.shouted
-        numbers += word.number
-        buckets += word.buckets
-    buckets += [(left.key * 31 + right.key) % BUCKETS for left, right in pairwise(words)]
+        if word.spoken:
+            spoken += 1
+            shouted += word.shouted
+            capitals += word.capitals
     figures = [
         sentiment,
         math.log1p(spoken),
@@ -82,8 +87,8 @@ def look_at(text: str, sentiment: float) -> Seen:
         min(said.count("?"), 3),
         float("..." in said or "…" in said),
         float(shouted),
-        _capitals(said),
-        float(numbers > 0),
+        capitals / (len(said) + 1),
+        float("0" in said),
     ]
     figures += [_SATURATED[count] for count in counts]
     return Seen(figures, buckets)
@@ -95,27 +100,20 @@ class _Word(NamedTuple):
     groups: tuple[int, ...]
     spoken: bool
     shouted: bool
-    number: bool
+    capitals: int
 
 
 @lru_cache(maxsize=1 << 14)
 def _word(token: str) -> _Word:
-    plain = _DIGIT.sub("0", token.lower().replace("'", "").replace("’", ""))
-    spoken, number = token[0].isalnum(), token[0].isdigit()
-    key = _hash(plain)
+    plain = token.lower().replace("'", "").replace("’", "")
+    spoken, key = token[0].isalnum(), _hash(plain)
     buckets = [key % BUCKETS]
     if spoken and len(plain) > _STEM:
         buckets.append(_hash(f"{plain[:_STEM]}*") % BUCKETS)
-    return _Word(
-        key, tuple(buckets), WORDS.get(plain, ()), spoken, spoken and len(token) > 2 and token.isupper(), number
-    )
+    shouted = spoken and len(token) > 2 and token.isupper()
+    return _Word(key, tuple(buckets), WORDS.get(plain, ()), spoken, shouted, sum(map(str.isupper, token)))
 
 
 def _hash(word: str) -> int:
     # A lone surrogate has no UTF-8, and must not stop a message.
     return crc32(word.encode("utf-8", "surrogatepass"))
-
-
-def _capitals(text: str) -> float:
-    """The share of capital letters."""
-    return sum(map(str.isupper, text)) / (len(text) + 1)

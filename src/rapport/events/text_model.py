@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
+from operator import mul
 from pathlib import Path
 
 import msgspec
@@ -15,9 +15,22 @@ import msgspec
 from rapport.errors import ModelRefused
 from rapport.events.text_features import BUCKETS, FIGURES, Seen, look_at
 
-__all__ = ["Context", "Figure", "Manifest", "TextModel", "Weights", "digest", "load", "shipped"]
+__all__ = [
+    "FORMAT",
+    "Context",
+    "Figure",
+    "Manifest",
+    "ModelFile",
+    "TextModel",
+    "Weights",
+    "digest",
+    "features_digest",
+    "load",
+    "read_off",
+    "shipped",
+    "shipped_file",
+]
 
-SHIPPED = "frustration.json"
 FORMAT = 1
 
 
@@ -81,26 +94,36 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: dict[str, float]
 
 
-class TextModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model's file. Raises nothing once it is loaded: any text has a score."""
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model's file holds, as JSON."""
 
     manifest: Manifest
     weights: Weights
 
+
+class TextModel:
+    """Scores what is seen of messages. Any text has a score.
+
+    Args:
+        weights: what was learned.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+        self._slopes = tuple(figure.weight for figure in weights.figures.values())
+        self._bias = weights.bias - sum(figure.mean * figure.weight for figure in weights.figures.values())
+
     def raw(self, seen: Seen) -> float:
         """The score before the scale."""
-        weights = self.weights
-        score = weights.bias
-        for value, figure in zip(seen.figures, weights.figures.values(), strict=True):
-            score += (value - figure.mean) * figure.weight
-        known = weights.buckets
+        known = self.weights.buckets
         total = length = 0.0
         for bucket, count in Counter(seen.buckets).items():
             entry = known.get(bucket)
             if entry is not None:
-                amount = entry[0] * (1 + math.log(count))
+                amount = entry[0] if count == 1 else entry[0] * (1 + math.log(count))
                 total += amount * entry[1]
                 length += amount * amount
+        score = self._bias + sum(map(mul, self._slopes, seen.figures))
         return score + total / math.sqrt(length) if length else score
 
     def own(self, seen: Seen) -> float:
@@ -137,17 +160,16 @@ def features_digest() -> str:
     return sha256(repr((FIGURES, BUCKETS, [round(one, 9) for one in seen.figures], seen.buckets)).encode()).hexdigest()
 
 
-def load(path: Path) -> TextModel:
-    """A model's file. Raises ModelRefused: it cannot be read, or is not what its manifest says."""
+def load(path: Path) -> ModelFile:
+    """A model's file. Raises ModelRefused: it cannot be read, is not what its manifest says, or is of other features."""
     try:
-        return checked(msgspec.json.decode(path.read_bytes(), type=TextModel), str(path))
+        return _checked(msgspec.json.decode(path.read_bytes(), type=ModelFile), path)
     except (OSError, msgspec.MsgspecError) as error:
         raise ModelRefused(f"the text model {path} cannot be read: {error}; make it anew: rapport text train") from error
 
 
-def checked(model: TextModel, where: str) -> TextModel:
-    """The model, if it is what its manifest says and this code can use it; ModelRefused if not."""
-    manifest, weights = model.manifest, model.weights
+def _checked(file: ModelFile, path: Path) -> ModelFile:
+    manifest, weights = file.manifest, file.weights
     for what, found, wanted in (
         ("format", manifest.format, FORMAT),
         ("weights", digest(weights), manifest.weights),
@@ -157,13 +179,18 @@ def checked(model: TextModel, where: str) -> TextModel:
     ):
         if found != wanted:
             raise ModelRefused(
-                f"the text model {where} does not fit: {what} is {found}, not {wanted}; make it anew: rapport text train"
+                f"the text model {path} does not fit: {what} is {found}, not {wanted}; make it anew: rapport text train"
             )
-    return model
+    return file
 
 
 @cache
 def shipped() -> TextModel:
     """The model that comes with the project."""
-    with_project = files("rapport.events") / SHIPPED
-    return checked(msgspec.json.decode(with_project.read_bytes(), type=TextModel), SHIPPED)
+    return TextModel(shipped_file().weights)
+
+
+@cache
+def shipped_file() -> ModelFile:
+    """Its file."""
+    return load(Path(__file__).with_name("frustration.json"))
