@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +13,7 @@ from rapport.events.text_model import Context, Figure, Weights, read_off
 from training.plain_messages import PLAIN_TARGET
 from training.rated import Floats
 
-__all__ = ["Fitted", "earlier_means", "fit", "folds_of"]
+__all__ = ["Fitted", "Ints", "earlier_means", "fit", "folds_of"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
@@ -39,7 +37,7 @@ class Fitted(NamedTuple):
 
 
 class _Matrix(NamedTuple):
-    """The features of n turns: words (n x BUCKETS, rows of length 1), figures (n x figures, scaled), and the scaling."""
+    """The features of n turns: words (n x BUCKETS, rows of length 1), figures (n x figures, scaled), the scaling."""
 
     words: sparse.csr_array
     idf: Floats
@@ -97,22 +95,16 @@ def earlier_means(own: Floats, dialogue: Ints) -> list[float | None]:
 
 
 def _matrix(seen: list[Seen]) -> _Matrix:
-    counts = [Counter(one.buckets) for one in seen]
-    rows = np.repeat(np.arange(len(seen)), [len(one) for one in counts])
-    columns = np.fromiter(_each(counts, dict.keys), np.int64)
-    amounts = 1 + np.log(np.fromiter(_each(counts, dict.values), np.float64))
+    rows = np.repeat(np.arange(len(seen)), [len(one.buckets) for one in seen])
+    columns = np.fromiter((bucket for one in seen for bucket in one.buckets), np.int64)
     frequency = np.bincount(columns, minlength=BUCKETS)
     idf = np.where(frequency >= SEEN_IN, 1 + np.log((1 + len(seen)) / (1 + frequency)), 0.0)
-    words = sparse.csr_array((amounts * idf[columns], (rows, columns)), shape=(len(seen), BUCKETS))
+    words = sparse.csr_array((idf[columns], (rows, columns)), shape=(len(seen), BUCKETS))
     lengths = np.sqrt(words.multiply(words).sum(axis=1))
     words = sparse.csr_array(words.multiply((1 / np.maximum(lengths, 1e-12))[:, None]))
     figures = np.array([one.figures for one in seen])
     mean, size = figures.mean(axis=0), (figures.std(axis=0) + 1e-9) * np.sqrt(len(FIGURES))
     return _Matrix(words, idf, (figures - mean) / size, mean, size)
-
-
-def _each(counts: list[Counter[int]], part: Callable[[Counter[int]], Iterable[int]]) -> Iterable[int]:
-    return (value for one in counts for value in part(one))
 
 
 def _kernel(matrix: _Matrix, share: float) -> Floats:

@@ -66,7 +66,9 @@ def read_rated(folder: Path) -> RatedTurns:
             marks.append([float(one) if one.strip().isdigit() else np.nan for one in turn["marks"].split(",")])
             dialogue.append(number)
     if len(set(dialogue)) < _FEWEST or len({len(row) for row in marks}) != 1:
-        raise ModelError(f"{path} has {len(set(dialogue))} rated dialogues, each turn by as many raters; {_FEWEST} are needed")
+        raise ModelError(
+            f"{path} has {len(set(dialogue))} dialogues; {_FEWEST} are needed, every turn with as many marks"
+        )
     given = np.array(marks)
     return RatedTurns(texts, np.array(dialogue), given, mean_rank(given), hashlib.sha256(raw).hexdigest())
 

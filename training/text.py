@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import msgspec
@@ -14,13 +14,15 @@ from scipy.stats import spearmanr
 from rapport.events.text import seen_of, sentiment_of
 from rapport.events.text_features import Seen
 from rapport.events.text_model import FORMAT, Manifest, ModelFile, TextModel, Weights, digest, features_digest
-from training.frustration import earlier_means, fit, folds_of
+from training.frustration import Ints, earlier_means, fit, folds_of
 from training.plain_messages import PLAIN
 from training.rated import Floats, RatedTurns, mean_rank
 
 __all__ = ["measure", "train_text", "write_model"]
 
 OUTER_FOLDS = 10
+SPLITS = 3
+"""The dialogues are cut into folds as often, each time in another way; what is said is the mean."""
 DRAWS = 1_000
 
 Progress = Callable[[float, str], None]
@@ -56,24 +58,24 @@ def measure(turns: RatedTurns, progress: Progress = lambda _share, _what: None) 
     `…_high`: 95% of bootstrap samples of whole dialogues lie between.
     """
     seen, plain = [seen_of(text) for text in turns.texts], _plain()
-    own, within = np.empty(len(seen)), np.empty(len(seen))
-    folds = folds_of(turns.dialogue, OUTER_FOLDS, seed=1)
-    for fold in range(OUTER_FOLDS):
-        progress(fold / OUTER_FOLDS, "cross-validation")
-        kept = np.flatnonzero(folds != fold)
+    own, within = np.empty((SPLITS, len(seen))), np.empty((SPLITS, len(seen)))
+    for split, fold in product(range(SPLITS), range(OUTER_FOLDS)):
+        progress((split + fold / OUTER_FOLDS) / SPLITS, "cross-validation")
+        folds = folds_of(turns.dialogue, OUTER_FOLDS, seed=1 + split)
+        kept, left = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         weights = fit([seen[i] for i in kept], turns.target[kept], turns.dialogue[kept], plain).weights
-        left = np.flatnonzero(folds == fold)
-        own[left], within[left] = _predicted(weights, [seen[i] for i in left], turns.dialogue[left])
-    scores = _correlations(turns, own, "own") | _correlations(turns, within, "within")
+        own[split, left], within[split, left] = _predicted(weights, [seen[i] for i in left], turns.dialogue[left])
     sentiment = np.array([sentiment_of(text) for text in turns.texts])
-    return {**scores, **_correlations(turns, -sentiment, "vader"), **_raters(turns.marks), **_labels(turns, sentiment)}
+    scores = _correlations(turns, own, "own") | _correlations(turns, within, "within")
+    scores |= _correlations(turns, -sentiment[None], "vader")
+    return {**scores, **_raters(turns.marks), **_labels(turns, sentiment)}
 
 
 def _plain() -> list[Seen]:
     return [seen_of(text) for text in PLAIN]
 
 
-def _predicted(weights: Weights, seen: list[Seen], dialogue: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Floats, Floats]:
+def _predicted(weights: Weights, seen: list[Seen], dialogue: Ints) -> tuple[Floats, Floats]:
     """Of turns that the weights were not made from: frustration by itself, and within the conversation."""
     model = TextModel(weights)
     own = np.array([model.own(one) for one in seen])
@@ -81,15 +83,20 @@ def _predicted(weights: Weights, seen: list[Seen], dialogue: np.ndarray[tuple[in
     return own, np.array(within)
 
 
-def _correlations(turns: RatedTurns, score: Floats, name: str) -> dict[str, float]:
+def _correlations(turns: RatedTurns, scores: Floats, name: str) -> dict[str, float]:
+    """Of splits x n scores: the mean over the splits, and its bootstrap interval over dialogues."""
     rated = turns.rated
-    score, target, dialogue = score[rated], turns.target[rated], turns.dialogue[rated]
+    scores, target, dialogue = scores[:, rated], turns.target[rated], turns.dialogue[rated]
     rows = [np.flatnonzero(dialogue == one) for one in np.unique(dialogue)]
     random = np.random.default_rng(0)
     drawn = [np.concatenate([rows[i] for i in random.integers(len(rows), size=len(rows))]) for _ in range(DRAWS)]
-    low, high = np.quantile([_spearman(score[one], target[one]) for one in drawn], (0.025, 0.975))
-    found = {name: _spearman(score, target), f"{name}_low": low, f"{name}_high": high}
+    low, high = np.quantile([_mean_spearman(scores[:, one], target[one]) for one in drawn], (0.025, 0.975))
+    found = {name: _mean_spearman(scores, target), f"{name}_low": low, f"{name}_high": high}
     return {key: round(float(value), 4) for key, value in found.items()}
+
+
+def _mean_spearman(scores: Floats, target: Floats) -> float:
+    return float(np.mean([_spearman(one, target) for one in scores]))
 
 
 def _raters(marks: Floats) -> dict[str, float]:

@@ -84,7 +84,7 @@ def test_texts_that_no_encoding_has_get_signals_too(text: str) -> None:
     assert 0 <= analyse.__wrapped__(text).frustration <= 1
 
 
-WORDS_OF_VADER = st.sampled_from(["great", "not", "BAD!", ":)", "kind", "of", "but", "the", "order", "x", "(", "😡", "…", "Σ"])
+WORDS_OF_VADER = st.sampled_from(["great", "not", "BAD!", ":)", "kind", "of", "but", "the", "x", "(", "😡", "…", "Σ"])
 
 
 @given(st.lists(WORDS_OF_VADER | st.text(max_size=6), max_size=12).map(" ".join))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -64,13 +62,9 @@ def test_a_score_is_a_ridge_over_words_of_unit_length_and_figures() -> None:
 
     weights = msgspec.json.decode(FILE.read_bytes(), type=ModelFile).weights
     seen = seen_of("My parcel is late again, again and again. I want my money back!")
-    amounts = {
-        bucket: weights.buckets[bucket][0] * (1 + math.log(count))
-        for bucket, count in Counter(seen.buckets).items()
-        if bucket in weights.buckets
-    }
-    length = sum(amount**2 for amount in amounts.values()) ** 0.5
-    expected = weights.bias + sum(amount / length * weights.buckets[bucket][1] for bucket, amount in amounts.items())
+    known = [weights.buckets[bucket] for bucket in seen.buckets if bucket in weights.buckets]
+    length = sum(idf**2 for idf, _ in known) ** 0.5
+    expected = weights.bias + sum(idf / length * weight for idf, weight in known)
     expected += sum(
         (value - weights.figures[name].mean) * weights.figures[name].weight
         for name, value in zip(FIGURES, seen.figures, strict=True)

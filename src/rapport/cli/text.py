@@ -87,4 +87,4 @@ def score(
         emit(shown)
         return
     cues = ", ".join(f"{name} {value:.2f}" for name, value in cues_of(message).items())
-    table(("signal", "value"), [(name, str(value)) for name, value in shown.items() if name != "cues"] + [("cues", cues)])
+    table(("signal", "value"), [(name, str(value)) for name, value in {**shown, "cues": cues}.items()])

@@ -1,7 +1,7 @@
 """What a customer's words say of how he feels: classes of English words, each a reason that a person can read.
 
-The classes were written from general knowledge of English (its negations, question words, units of time, abuse, courtesy
-and what is said of a service), not collected from rated messages; how much each class counts is learned
+The classes were written from general knowledge of English (its negations, question words, units of time, abuse,
+courtesy and what is said of a service), not collected from rated messages; how much each class counts is learned
 (rapport.events.frustration). A word without `!` also counts with -s, -ed and -ing; `!` ends one that stands as it is.
 A word may be in several classes.
 """

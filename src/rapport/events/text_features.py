@@ -47,11 +47,11 @@ class Seen(NamedTuple):
 
     Attributes:
         figures: as FIGURES names them.
-        buckets: the bucket of each word, pair of neighbours and stem, 0 to BUCKETS - 1; repeated as they are.
+        buckets: the bucket of each word, pair of neighbours and stem, 0 to BUCKETS - 1.
     """
 
     figures: list[float]
-    buckets: list[int]
+    buckets: set[int]
 
 
 def look_at(text: str, sentiment: float) -> Seen:
@@ -68,17 +68,16 @@ def look_at(text: str, sentiment: float) -> Seen:
     spoken = shouted = capitals = previous = 0
     buckets: list[int] = []
     for token in _TOKEN.findall(said)[:_MOST_TOKENS]:
-        word = _word(token)
+        key, own, groups, word, loud, large = _word(token)
         if buckets:
-            buckets.append((previous * 31 + word.key) % BUCKETS)
-        previous = word.key
-        buckets += word.buckets
-        for group in word.groups:
+            buckets.append((previous * 31 + key) % BUCKETS)
+        previous = key
+        buckets += own
+        for group in groups:
             counts[group] += 1
-        if word.spoken:
-            spoken += 1
-            shouted += word.shouted
-            capitals += word.capitals
+        spoken += word
+        shouted += loud
+        capitals += large
     figures = [
         sentiment,
         math.log1p(spoken),
@@ -91,15 +90,15 @@ def look_at(text: str, sentiment: float) -> Seen:
         float("0" in said),
     ]
     figures += [_SATURATED[count] for count in counts]
-    return Seen(figures, buckets)
+    return Seen(figures, set(buckets))
 
 
 class _Word(NamedTuple):
     key: int
     buckets: tuple[int, ...]
     groups: tuple[int, ...]
-    spoken: bool
-    shouted: bool
+    spoken: int
+    shouted: int
     capitals: int
 
 
@@ -111,7 +110,7 @@ def _word(token: str) -> _Word:
     if spoken and len(plain) > _STEM:
         buckets.append(_hash(f"{plain[:_STEM]}*") % BUCKETS)
     shouted = spoken and len(token) > 2 and token.isupper()
-    return _Word(key, tuple(buckets), WORDS.get(plain, ()), spoken, shouted, sum(map(str.isupper, token)))
+    return _Word(key, tuple(buckets), WORDS.get(plain, ()), int(spoken), int(shouted), sum(map(str.isupper, token)))
 
 
 def _hash(word: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections import Counter
 from functools import cache
 from hashlib import sha256
 from operator import mul
@@ -111,19 +110,18 @@ class TextModel:
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
         self._slopes = tuple(figure.weight for figure in weights.figures.values())
+        self._buckets = {bucket: (idf * weight, idf * idf) for bucket, (idf, weight) in weights.buckets.items()}
         self._bias = weights.bias - sum(figure.mean * figure.weight for figure in weights.figures.values())
 
     def raw(self, seen: Seen) -> float:
         """The score before the scale."""
-        known = self.weights.buckets
         total = length = 0.0
-        for bucket, count in Counter(seen.buckets).items():
-            entry = known.get(bucket)
-            if entry is not None:
-                amount = entry[0] if count == 1 else entry[0] * (1 + math.log(count))
-                total += amount * entry[1]
-                length += amount * amount
-        score = self._bias + sum(map(mul, self._slopes, seen.figures))
+        for bucket in seen.buckets:
+            known = self._buckets.get(bucket)
+            if known is not None:
+                total += known[0]
+                length += known[1]
+        score = float(self._bias + sum(map(mul, self._slopes, seen.figures)))
         return score + total / math.sqrt(length) if length else score
 
     def own(self, seen: Seen) -> float:
@@ -157,15 +155,19 @@ def digest(weights: Weights) -> str:
 def features_digest() -> str:
     """SHA-256 of what is seen of a fixed text: another value means that the features have another meaning."""
     seen = look_at("WHY has nobody answered in 3 days?! I'm waiting... thanks, @shop https://x.io/1 😡", -0.5)
-    return sha256(repr((FIGURES, BUCKETS, [round(one, 9) for one in seen.figures], seen.buckets)).encode()).hexdigest()
+    return sha256(
+        repr((FIGURES, BUCKETS, [round(one, 9) for one in seen.figures], sorted(seen.buckets))).encode()
+    ).hexdigest()
 
 
 def load(path: Path) -> ModelFile:
-    """A model's file. Raises ModelRefused: it cannot be read, is not what its manifest says, or is of other features."""
+    """A model's file. Raises ModelRefused: it cannot be read, is not what it says it is, or has other features."""
     try:
         return _checked(msgspec.json.decode(path.read_bytes(), type=ModelFile), path)
     except (OSError, msgspec.MsgspecError) as error:
-        raise ModelRefused(f"the text model {path} cannot be read: {error}; make it anew: rapport text train") from error
+        raise ModelRefused(
+            f"the text model {path} cannot be read: {error}; make it anew: rapport text train"
+        ) from error
 
 
 def _checked(file: ModelFile, path: Path) -> ModelFile:
