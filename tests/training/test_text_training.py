@@ -41,8 +41,8 @@ def test_ranks_are_the_raters_own() -> None:
 
 
 def test_a_folder_without_dialogues_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="dialogues.txt"):
+    with pytest.raises(ModelError, match=r"dialogues\.txt"):
         read_rated(tmp_path)
     (tmp_path / "dialogues.txt").write_text("-----\nUSER: hello {1,2,3}\n")
-    with pytest.raises(ModelError, match="at least 20|20 are needed"):
+    with pytest.raises(ModelError, match="20 are needed"):
         read_rated(tmp_path)
