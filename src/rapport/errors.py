@@ -28,7 +28,10 @@
     │   ├── NoChampion        no version carries the alias `champion`
     │   └── TooFewDecisions   the decision log is too short to be compared with anything
     └── ServiceError          a process of `rapport up` cannot be started, reached or stopped
-        └── RequestRefused    the decision service was reached and refused a request
+        ├── RequestRefused    the decision service was reached and refused a request
+        └── ServiceUnavailable  it is not reached, cuts off, or answers 5xx
+            ├── DeadlinePassed  no answer within the call's deadline
+            └── CircuitOpen     it failed too often, and is left alone for a while
 
 A message says what is wrong, where, what is allowed, and what the operator can do.
 """
@@ -198,3 +201,15 @@ class RequestRefused(ServiceError):  # noqa: N818
         self.reason = reason
         self.field = field
         self.detail = detail
+
+
+class ServiceUnavailable(ServiceError):  # noqa: N818
+    pass
+
+
+class DeadlinePassed(ServiceUnavailable):
+    pass
+
+
+class CircuitOpen(ServiceUnavailable):
+    pass

@@ -1,4 +1,4 @@
-"""A client of the decision service, for chatbots in Python and for the command line.
+"""A client of the decision service for scripts and the command line: answers in the service's own types.
 
 with Client() as rapport:
     decision = rapport.personalize("17850", message="Where is my parcel?")
@@ -15,13 +15,13 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
+from rapport.client.options import DEFAULT_URL
 from rapport.decisions.answers import EventsAnswer, FeedbackAnswer, Health
 from rapport.decisions.record import Decision
 from rapport.errors import RequestRefused, ServiceError
 
-__all__ = ["DEFAULT_URL", "Client"]
+__all__ = ["Client"]
 
-DEFAULT_URL = "http://127.0.0.1:8400"
 T = TypeVar("T")
 
 
