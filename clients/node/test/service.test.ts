@@ -1,0 +1,58 @@
+// The client and the example shop beside the real service.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { RapportClient, RequestRefused, tagsOf } from "../src/index.js";
+import { given } from "./world.js";
+
+const client = () => new RapportClient({ url: given("RAPPORT_SERVICE_URL"), deadlineMs: 5_000 });
+const SESSION = { message: "I HATE this, I am STILL waiting!!!", channel: "web", page: null, locale: "de-AT" };
+
+test("the tags are the decision", async () => {
+  const tags = await client().getPersonalizationTags("ann", SESSION);
+  const expected = tagsOf(await client().decide("ann", SESSION));
+  for (const name of ["decision_id", "feature_age_s"]) {
+    assert.ok(tags[name] !== undefined);
+    delete tags[name];
+    delete expected[name];
+  }
+  assert.deepEqual(tags, expected);
+  assert.deepEqual([tags["sentiment"], tags["template_locale"]], ["negative", "de"]);
+  assert.ok(typeof tags["score_escalation_risk"] === "number");
+});
+
+test("events and feedback arrive, and a refusal names the field", async () => {
+  const answer = await client().sendEvents("customer_clicks", [{ event_id: "node-1" }]);
+  assert.equal(answer["refused"], 1);
+  assert.match(await client().feedback("ann", { csat: 5, idempotency_key: "node" }), /^fb-/);
+  const refused = client();
+  await assert.rejects(
+    refused.decide("ann", { locale: "!" }),
+    (error) => error instanceof RequestRefused && error.reason === "bad_value" && /locale/.test(error.field),
+  );
+  assert.deepEqual(await refused.getPersonalizationTags("ann", { locale: "!" }), {});
+  assert.equal(refused.circuit, "closed");
+});
+
+for (const up of [true, false]) {
+  test(`the example shop, the service ${up ? "up" : "down"}`, async () => {
+    const path = fileURLToPath(new URL("../examples/express-shop.js", import.meta.url));
+    const url = given(up ? "RAPPORT_SERVICE_URL" : "CLOSED_URL");
+    const shop = spawn(process.execPath, [path], { env: { ...process.env, PORT: "0", RAPPORT_SERVICE_URL: url } });
+    try {
+      const [address] = (await once(createInterface(shop.stdout), "line")) as [string];
+      const headers = { Customer: "ann", "Content-Type": "application/x-www-form-urlencoded" };
+      const answer = await fetch(`${address}/chat`, { method: "POST", headers, body: "message=I+HATE+this" });
+      const tags = (await answer.json()) as Record<string, unknown>;
+      assert.equal("decision_id" in tags, up);
+      assert.ok(tags["template_text"]);
+    } finally {
+      shop.kill();
+      await once(shop, "exit");
+    }
+  });
+}
