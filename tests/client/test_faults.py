@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,14 @@ def test_only_what_is_safe_is_sent_twice(faulty: FaultyService) -> None:
     with RapportClient(options(faulty.url("reset"), retry=False)) as client:
         client.get_personalization_tags("ann")
     assert faulty.seen["reset"] == before + 1
+
+
+def test_many_threads_wait_no_longer_than_one(faulty: FaultyService) -> None:
+    given = options(faulty.url("hang"), max_connections=2, breaker=BreakerOptions(100, 100))
+    with RapportClient(given) as client, ThreadPoolExecutor(24) as pool:
+        began = time.monotonic()
+        assert list(pool.map(client.get_personalization_tags, ["ann"] * 24)) == [DEFAULTS] * 24
+        assert time.monotonic() - began < 0.5 + SLACK_S
 
 
 def test_the_deadline_and_the_key_go_along(faulty: FaultyService) -> None:
