@@ -14,7 +14,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from bentos.body import read_body, require_type
+from bentos.body import json_answer, read_body, require_type
+from bentos.chatbot_routes import ChatbotRoutes
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
@@ -44,14 +45,9 @@ PARSERS = {JSON: parse_events, NDJSON: parse_lines, COLUMNS: parse_columns}
 """Of each media type of events, what reads a body."""
 
 _logger = logging.getLogger(__name__)
-_encoder = msgspec.json.Encoder()
 _personalize = msgspec.json.Decoder(PersonalizeRequest)
 _feedback = msgspec.json.Decoder(FeedbackRequest)
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-def json_answer(value: object, status: int = 200) -> Response:
-    return Response(_encoder.encode(value), status, media_type=JSON)
 
 
 class Api:
@@ -60,6 +56,7 @@ class Api:
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
         self._routes: list[Route] = []
+        self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
 
     @property
     def app(self) -> Starlette:
@@ -69,6 +66,7 @@ class Api:
             self._route("/events", self._events, "POST"),
             self._route("/feedback", self._feedback, "POST"),
             self._route("/webhooks/{source}", self._webhook, "POST"),
+            *(self._route(path, handler, method) for path, handler, method in self._chatbots.routes()),
             self._route("/metrics", self._metrics, "GET"),
             self._route("/openapi.json", self._openapi, "GET"),
             self._route("/docs", self._reference, "GET"),

@@ -123,9 +123,11 @@ class LoadedBots:
     Attributes:
         bots: what it says.
         secrets: the lines of each secret's file, by its key, as `chatwoot.token_file`.
+        files: the files that were read.
     """
 
     bots: Bots
+    files: tuple[Path, ...] = ()
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
@@ -143,7 +145,9 @@ def load_bots(path: Path) -> LoadedBots:
         if url.startswith("http://") and not _LOCAL.match(url):
             said = f"{url}: secrets go there, so it must be https:// (http:// on this machine only)"
             raise document.error(said, f".{key}")
-    return LoadedBots(bots, {key: _secret(document, file, key) for key, file in _secret_files(bots).items()})
+    paths = {key: path.parent / file for key, file in _secret_files(bots).items()}
+    secrets = {key: _secret(document, file, key) for key, file in paths.items()}
+    return LoadedBots(bots, (path, *paths.values()), secrets)
 
 
 def _urls(bots: Bots) -> dict[str, str]:
@@ -165,8 +169,7 @@ def _secret_files(bots: Bots) -> dict[str, str]:
     return found
 
 
-def _secret(document: LocatedYaml, file: str, key: str) -> tuple[str, ...]:
-    path = Path(document.file).parent / file
+def _secret(document: LocatedYaml, path: Path, key: str) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -11,7 +11,7 @@ from rapport.chatbots.reply import Reply
 from rapport.chatbots.sessions import FEEDBACK, customer_of
 from rapport.chatbots.turn import Asked, Said, make_said, make_turn
 
-__all__ = ["asked", "reply_answer", "thanks_answer"]
+__all__ = ["PLATFORM", "asked", "reply_answer", "thanks_answer"]
 
 PLATFORM = "dialogflow_es"
 _SOURCE = "rapport"

@@ -14,7 +14,18 @@ from rapport.chatbots.paths import block, first_text
 from rapport.chatbots.reply import Reply
 from rapport.chatbots.turn import Asked, Turn, make_said, make_turn
 
-__all__ = ["ACTIONS", "NOTHING_SAID", "asked", "feedback_answer", "rejection", "reply_answer", "unknown_action"]
+__all__ = [
+    "ACTIONS",
+    "FEEDBACK",
+    "NOTHING_SAID",
+    "PLATFORM",
+    "asked",
+    "feedback_answer",
+    "rejection",
+    "reply_answer",
+    "unknown_action",
+    "what_is_broken",
+]
 
 PLATFORM = "rasa"
 PERSONALIZE = "action_personalize"
@@ -22,8 +33,23 @@ CONTEXT = "action_customer_context"
 FEEDBACK = "action_feedback"
 ACTIONS = (PERSONALIZE, CONTEXT, FEEDBACK)
 """The actions: say the answer and set its slots; set them alone; take the feedback that the bot's slots hold."""
+_MAX_NAME = 255
 _FEEDBACK_SLOTS = ("csat", "nps", "resolved")
 NOTHING_SAID = f"{FEEDBACK} found nothing in the slots csat (1 to 5), nps (0 to 10) and resolved."
+
+
+def what_is_broken(call: object) -> str | None:
+    """Why a body is no call that could be answered; None when it is one. Rasa never sends such a body."""
+    if not isinstance(call, dict):
+        return "the body is not an object"
+    action = call.get("next_action")
+    if not action:
+        return None
+    if not isinstance(action, str) or len(action) > _MAX_NAME:
+        return f"next_action is not a text of at most {_MAX_NAME} characters"
+    if action in ACTIONS and not isinstance(call.get("tracker"), dict):
+        return "'tracker'"
+    return None
 
 
 def asked(call: Mapping[str, Any], rules: Rasa) -> Asked | None:
