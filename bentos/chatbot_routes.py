@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bentos.body import json_answer, read_body, require_type
+from bentos.chatbot_replies import ChatbotReplies, not_served
 from bentos.chatbots import Chatbots
 from bentos.schemas import ContextRequest
 from rapport.chatbots import Asked, Reply, dialogflow_cx, dialogflow_es, rasa
@@ -47,6 +48,7 @@ class ChatbotRoutes:
 
     def __init__(self, running: Callable[[], Chatbots]) -> None:
         self._running = running
+        self._replies = ChatbotReplies(running)
 
     def routes(self) -> list[tuple[str, Handler, str]]:
         """Path, handler and method of each route."""
@@ -56,6 +58,8 @@ class ChatbotRoutes:
             ("/chatbots/rasa/health", self._rasa_health, "GET"),
             ("/chatbots/dialogflow/es", self._dialogflow_es, "POST"),
             ("/chatbots/dialogflow/cx", self._dialogflow_cx, "POST"),
+            ("/chatbots/chatwoot", self._replies.chatwoot, "POST"),
+            ("/chatbots/bot-framework", self._replies.bot_framework, "POST"),
             ("/chatbots/context", self._context, "POST"),
         ]
 
@@ -142,5 +146,5 @@ async def _payload(request: Request) -> dict[str, Any]:
 
 def _served(rules: T | None, name: str) -> T:
     if rules is None:
-        raise Refusal(404, "unknown_platform", "", f"{name} is not served: chatbots.yaml does not name it")
+        raise not_served(name)
     return rules

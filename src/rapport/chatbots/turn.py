@@ -80,7 +80,7 @@ def make_turn(
     return Turn(
         customer_id=_id(customer_id) or ANONYMOUS + platform,
         message=message[:_MAX_MESSAGE] if isinstance(message, str) and message.strip() else None,
-        channel=(text_of(channel) or "")[:_MAX_CHANNEL] or platform,
+        channel=_CONTROL.sub("", text_of(channel) or "")[:_MAX_CHANNEL] or platform,
         locale=given if given and len(given) <= _MAX_LOCALE and _LOCALE.fullmatch(given) else None,
         conversation_id=_id(conversation_id),
         message_id=_id(message_id),

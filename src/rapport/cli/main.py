@@ -11,6 +11,7 @@ import typer
 from rapport.cli import (
     archiving,
     bus,
+    chatbots,
     consistency,
     customers,
     data,
@@ -94,7 +95,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive):
+for _group in (letters.deadletters, webhooks.webhooks, chatbots.chatbots, archiving.archive):
     app.add_typer(_group)
 
 

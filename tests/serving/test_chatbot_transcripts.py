@@ -1,0 +1,63 @@
+"""The conversations in docs/chatbots.md are what the example bots say. `REWRITE_TRANSCRIPTS=1` writes them anew."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from serving_world import ROOT
+
+from rapport.testing.models import NoiseModels
+from rapport.testing.project import Project
+from rapport.testing.served import Served, free_port, wait_for
+
+PAGE = ROOT / "docs" / "chatbots.md"
+BOTS = ("rasa", "dialogflow_es", "dialogflow_cx", "chatwoot", "llm")
+SECRET = "a secret of the tests, long enough"
+
+
+@pytest.fixture(scope="module")
+def chatwoot_port(served: Served, project: Project) -> int:
+    port = free_port()
+    for name in ("token", "secret"):
+        (project.root / f"bot.{name}").write_text(SECRET)
+    woot = f'chatwoot: {{url: "http://127.0.0.1:{port}", token_file: bot.token, secret_file: bot.secret}}\n'
+    (project.root / "chatbots.yaml").write_text("rasa: {}\ndialogflow_es: {}\ndialogflow_cx: {}\n" + woot)
+    wait_for(lambda: served.http.post("/chatbots/chatwoot", json={}).status_code == 401, "not read", 10)
+    return port
+
+
+@pytest.fixture
+def no_scores(models: NoiseModels, served: Served) -> None:
+    """Scores come from models of noise, which would make the conversations another at each hour."""
+    for name in ("purchase_propensity", "escalation_risk"):
+        models.retire(name)
+    served.wait_health(
+        lambda health: not any(health["models"][name]["loaded"] for name in ("purchase_propensity", "escalation_risk")),
+        "the models still serve",
+    )
+
+
+@pytest.mark.parametrize("bot", BOTS)
+def test_the_transcript_is_what_the_bot_says(
+    served: Served, project: Project, no_scores: None, chatwoot_port: int, bot: str
+) -> None:
+    env = {
+        **os.environ,
+        "RAPPORT_ROOT": str(project.root),
+        "CHATWOOT_PORT": str(chatwoot_port),
+        "CHATWOOT_SECRET": SECRET,
+    }
+    command = [sys.executable, "-m", f"examples.chatbots.{bot}", "--url", served.url, "--customer", "ann"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    shown = re.compile(rf"(<!-- transcript {bot} -->\n```text\n).*?(```\n)", re.DOTALL)
+    page = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("REWRITE_TRANSCRIPTS"):
+        page = shown.sub(lambda match: match[1] + done.stdout + match[2], page)
+        PAGE.write_text(page, encoding="utf-8")
+    found = shown.search(page)
+    assert found and found[0] == found[1] + done.stdout + found[2]
