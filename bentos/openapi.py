@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bentos import schemas
+from bentos.openapi_chatbots import chatbot_paths
 from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
@@ -33,6 +34,8 @@ def openapi() -> dict[str, Any]:
     types = [
         schemas.PersonalizeRequest,
         schemas.FeedbackRequest,
+        schemas.ContextRequest,
+        answers.ContextAnswer,
         answers.FeedbackAnswer,
         answers.EventsAnswer,
         answers.WebhookAnswer,
@@ -60,6 +63,7 @@ def _paths() -> dict[str, Any]:
         "/events": {"post": _events()},
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
+        **chatbot_paths(),
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
         "/readyz": {
             "get": _get(
