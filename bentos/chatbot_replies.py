@@ -36,7 +36,6 @@ class ChatbotReplies:
 
     def __init__(self, running: Callable[[], Chatbots]) -> None:
         self._running = running
-        self._http: httpx.AsyncClient | None = None
         self._connector: tuple[LoadedBots, Connector] | None = None
 
     async def chatwoot(self, request: Request) -> Response:
@@ -60,7 +59,7 @@ class ChatbotReplies:
             return json_answer({"status": "ignored"})
         reply = await chatbots.decide(chatwoot.PLATFORM, asked.turn, record=rules.record)
         calls = chatwoot.reply_calls(event, reply, rules, loaded.secrets["chatwoot.token_file"][0])
-        await self._send(calls, rules.timeout_s)
+        await _send(chatbots.http, calls, rules.timeout_s)
         return json_answer({"status": "answered" if calls else "ignored"})
 
     async def bot_framework(self, request: Request) -> Response:
@@ -69,7 +68,7 @@ class ChatbotReplies:
         if rules is None:
             raise not_served("bot_framework")
         activity = decode_body(_object, await _body(request))
-        connector = self._connector_of(chatbots.loaded)
+        connector = self._connector_of(chatbots)
         try:
             await connector.check(request.headers.get("authorization", ""), activity)
         except SignatureRefused as error:
@@ -79,54 +78,20 @@ class ChatbotReplies:
         asked = bot_framework.asked(activity, rules)
         if asked.kind == "decide":
             reply = await chatbots.decide(bot_framework.PLATFORM, asked.turn, record=rules.record)
-            return await self._answer(connector, activity, reply, chatbots.loaded)
+            return await _answer(chatbots, connector, activity, reply)
         if asked.kind == "feedback":
             await chatbots.feedback(bot_framework.PLATFORM, asked.turn, asked.said)
         return json_answer({})
 
-    async def _answer(
-        self, connector: Connector, activity: Mapping[str, Any], reply: Reply, loaded: LoadedBots
-    ) -> Response:
-        rules = loaded.bots.bot_framework
-        assert rules is not None
-        activities = bot_framework.reply_activities(activity, reply, rules)
-        if bot_framework.expects_replies(activity):
-            return json_answer({"activities": activities})
-        try:
-            calls = bot_framework.reply_calls(activity, activities, await connector.token())
-        except ServiceError as error:
-            raise _unreachable(str(error)) from None
-        await self._send(calls, rules.timeout_s)
-        return json_answer({})
-
-    def _connector_of(self, loaded: LoadedBots) -> Connector:
+    def _connector_of(self, chatbots: Chatbots) -> Connector:
         """The connector of the file as it is now; its keys and tokens are kept until the file changes."""
+        loaded = chatbots.loaded
         if self._connector is None or self._connector[0] is not loaded:
             rules = loaded.bots.bot_framework
             assert rules is not None
             password = loaded.secrets.get("bot_framework.password_file", (None,))[0]
-            self._connector = loaded, Connector(rules, password, self._client())
+            self._connector = loaded, Connector(rules, password, chatbots.http)
         return self._connector[1]
-
-    def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            self._http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
-        return self._http
-
-    async def _send(self, calls: Sequence[Call], timeout_s: float) -> None:
-        """Post the calls, one after another.
-
-        Raises:
-            Refusal: 503, one of them was not taken: the platform goes on without the bot.
-        """
-        for call in calls:
-            try:
-                response = await self._client().post(call.url, json=call.body, headers=call.headers, timeout=timeout_s)
-                response.raise_for_status()
-            except httpx.HTTPStatusError as error:
-                raise _unreachable(f"the platform answered {error.response.status_code}") from None
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise _unreachable(f"the platform does not answer: {type(error).__name__}") from None
 
 
 def not_served(name: str) -> Refusal:
@@ -145,3 +110,33 @@ def _unsigned(error: SignatureRefused) -> Refusal:
 
 def _unreachable(detail: str) -> Refusal:
     return Refusal(503, "platform_unavailable", "", detail)
+
+
+async def _send(http: httpx.AsyncClient, calls: Sequence[Call], timeout_s: float) -> None:
+    """Post the calls, one after another.
+
+    Raises:
+        Refusal: 503, one of them was not taken: the platform goes on without the bot.
+    """
+    for call in calls:
+        try:
+            response = await http.post(call.url, json=call.body, headers=call.headers, timeout=timeout_s)
+            response.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise _unreachable(f"the platform answered {error.response.status_code}") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(f"the platform does not answer: {type(error).__name__}") from None
+
+
+async def _answer(chatbots: Chatbots, connector: Connector, activity: Mapping[str, Any], reply: Reply) -> Response:
+    rules = chatbots.loaded.bots.bot_framework
+    assert rules is not None
+    activities = bot_framework.reply_activities(activity, reply, rules)
+    if bot_framework.expects_replies(activity):
+        return json_answer({"activities": activities})
+    try:
+        calls = bot_framework.reply_calls(activity, activities, await connector.token())
+    except ServiceError as error:
+        raise _unreachable(str(error)) from None
+    await _send(chatbots.http, calls, rules.timeout_s)
+    return json_answer({})

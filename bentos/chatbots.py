@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+import httpx
 import msgspec
 
 from bentos.decide import Decider
@@ -57,6 +58,7 @@ class Chatbots:
         self._metrics = metrics
         self._stamp: _Stamp = ()
         self._waiting: set[asyncio.Task[None]] = set()
+        self._http: httpx.AsyncClient | None = None
         self.loaded = LoadedBots(DEFAULT_BOTS)
         self.problem: str | None = None
 
@@ -117,9 +119,18 @@ class Chatbots:
         self._metrics.chatbots["context", "answered"] += 1
         return ContextAnswer(made.text, made.tokens, made.left_out, decision.degraded)
 
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """What asks platforms; made when it is first needed."""
+        if self._http is None:
+            self._http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+        return self._http
+
     async def stop(self) -> None:
-        """Wait for the messages that are being recorded."""
+        """Wait for the messages that are being recorded, and close connections to platforms."""
         await asyncio.gather(*self._waiting)
+        if self._http is not None:
+            await self._http.aclose()
 
     def _record_later(self, platform: str, turn: Turn) -> None:
         if len(self._waiting) >= MOST_WAITING:

@@ -1,4 +1,4 @@
-"""The chatbot platforms' part of the OpenAPI description. Platforms' requests are open: what is not listed is let be."""
+"""The chatbot platforms' part of the OpenAPI description; their requests are open: what is not listed is let be."""
 
 from __future__ import annotations
 

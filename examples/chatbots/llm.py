@@ -13,7 +13,7 @@ from mcp import Client, StdioServerParameters
 
 from examples.chatbots.stage import WORDS, Line, main, turn
 
-BUDGET = 60
+BUDGET = 120
 
 
 def play(url: str, customer: str) -> Iterator[Line]:

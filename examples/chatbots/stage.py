@@ -13,7 +13,12 @@ from rapport.client import DEFAULT_URL
 
 __all__ = ["WORDS", "Line", "main", "post", "turn"]
 
-WORDS = ("Hello!", "Where is my parcel?", "Where is my parcel? This is really annoying, I am still waiting!")
+WORDS = (
+    "Hello!",
+    "Where is my parcel?",
+    "This is really annoying, I am still waiting!",
+    "Useless!!! I HATE this, I am STILL waiting, let me talk to a HUMAN, this is ridiculous!!!",
+)
 """What the customer writes, a message a turn."""
 Line = str
 _SHOWN = ("segment", "sentiment", "tone", "template_id", "hand_over")

@@ -108,3 +108,25 @@ def test_feedback_outside_its_limits_is_left_out() -> None:
     said = make_said({"csat": 5.0, "nps": "11", "resolved": "yes", "rapport_decision_id": "d"}, "rapport_")
     assert (said.csat, said.nps, said.resolved, said.decision_id) == (5, None, None, "d")
     assert make_said({"csat": 0, "nps": 10.5}).empty
+
+
+def test_the_customers_place_is_the_files_to_say() -> None:
+    cx = {"sessionInfo": {"session": "p/sessions/s", "parameters": {"account": 17.0}}, "payload": {"userId": "u"}}
+    assert dialogflow_cx.asked(cx, DialogflowCx()).turn.customer_id == "u"
+    assert dialogflow_cx.asked(cx, DialogflowCx(customer=("$session",))).turn.customer_id == "s"
+    assert dialogflow_cx.asked(cx, DialogflowCx(customer=("sessionInfo.parameters.account",))).turn.customer_id == "17"
+    call = {"next_action": "action_personalize", "tracker": {"sender_id": "s", "slots": {"account": "a"}}}
+    chosen = rasa.asked(call, Rasa(customer=("tracker.slots.missing", "tracker.slots.account")))
+    assert chosen is not None and chosen.turn.customer_id == "a"
+    es = {"originalDetectIntentRequest": {"payload": {"users": [{"id": "x"}]}}, "session": "p/sessions/s"}
+    path = "originalDetectIntentRequest.payload.users.0.id"
+    assert dialogflow_es.asked(es, DialogflowEs(customer=(path,))).turn.customer_id == "x"
+    assert dialogflow_es.asked(es, DialogflowEs()).turn.customer_id == "s"
+
+
+def test_an_answer_without_its_text() -> None:
+    assert "fulfillmentText" not in dialogflow_es.reply_answer({}, REPLY, DialogflowEs(say=False))
+    messages = dialogflow_cx.reply_answer({}, REPLY, DialogflowCx(say=False))["fulfillmentResponse"]["messages"]
+    assert [list(message) for message in messages] == [["liveAgentHandoff"]]
+    call = {"next_action": "action_personalize", "tracker": {}}
+    assert rasa.reply_answer(call, REPLY, Rasa(say=False))["responses"] == []

@@ -6,9 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
-from serving_world import ROOT
+from serving_world import DAY_US, HOUR_US, ROOT, now_us
 
 from rapport.testing.models import NoiseModels
 from rapport.testing.project import Project
@@ -20,14 +21,31 @@ SECRET = "a secret of the tests, long enough"
 
 
 @pytest.fixture(scope="module")
-def chatwoot_port(served: Served, project: Project) -> int:
+def chatwoot_port(served: Served, project: Project) -> Iterator[int]:
     port = free_port()
     for name in ("token", "secret"):
         (project.root / f"bot.{name}").write_text(SECRET)
     woot = f'chatwoot: {{url: "http://127.0.0.1:{port}", token_file: bot.token, secret_file: bot.secret}}\n'
     (project.root / "chatbots.yaml").write_text("rasa: {}\ndialogflow_es: {}\ndialogflow_cx: {}\n" + woot)
     wait_for(lambda: served.http.post("/chatbots/chatwoot", json={}).status_code == 401, "not read", 10)
-    return port
+    yield port
+    (project.root / "chatbots.yaml").unlink()
+    wait_for(lambda: served.http.post("/chatbots/chatwoot", json={}).status_code == 404, "not forgotten", 10)
+
+
+@pytest.fixture(scope="module")
+def eva(project: Project) -> None:
+    """A good customer with an open ticket and a cart left behind, and no conversation yet: the same at each hour."""
+    now = now_us()
+    cart = {"cart_add": True, "cart_product_id": "85123A", "cart_micros": 2_550_000}
+    project.put_events("customer_clicks", [("eva", now - 2 * HOUR_US, cart)])
+    orders = [
+        ("eva", now - days * DAY_US, {"order_id": f"o{days}", "amount_micros": 90_000_000, "order_day": days})
+        for days in (1, 8, 20, 45)
+    ]
+    project.put_events("purchase_events", orders)
+    project.put_events("support_tickets", [("eva", now - 3 * DAY_US, {"opened": True, "open_change": 1})])
+    project.push_profile("eva", locale="en")
 
 
 @pytest.fixture
@@ -43,7 +61,7 @@ def no_scores(models: NoiseModels, served: Served) -> None:
 
 @pytest.mark.parametrize("bot", BOTS)
 def test_the_transcript_is_what_the_bot_says(
-    served: Served, project: Project, no_scores: None, chatwoot_port: int, bot: str
+    served: Served, project: Project, eva: None, no_scores: None, chatwoot_port: int, bot: str
 ) -> None:
     env = {
         **os.environ,
@@ -51,7 +69,7 @@ def test_the_transcript_is_what_the_bot_says(
         "CHATWOOT_PORT": str(chatwoot_port),
         "CHATWOOT_SECRET": SECRET,
     }
-    command = [sys.executable, "-m", f"examples.chatbots.{bot}", "--url", served.url, "--customer", "ann"]
+    command = [sys.executable, "-m", f"examples.chatbots.{bot}", "--url", served.url, "--customer", "eva"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     shown = re.compile(rf"(<!-- transcript {bot} -->\n```text\n).*?(```\n)", re.DOTALL)

@@ -25,7 +25,7 @@ _ALGORITHM = "RS256"
 _LEEWAY_S = 300
 _KEYS_FOR_S = 24 * 3_600.0
 _ASK_AGAIN_S = 60.0
-"""An unknown key makes us ask for the keys again, but not more often than this."""
+"""An unknown key, or a failure, makes us ask for the keys again, but not more often than this."""
 _SCOPE = "https://api.botframework.com/.default"
 _HEADER = "Authorization"
 _MAX_BYTES = 1_000_000
@@ -44,6 +44,7 @@ class Connector:
         self._http = http
         self._keys: dict[str, dict[str, Any]] = {}
         self._keys_at = float("-inf")
+        self._asked_at = float("-inf")
         self._token = ""
         self._token_until = float("-inf")
         self._lock = asyncio.Lock()
@@ -108,12 +109,14 @@ class Connector:
 
     async def _key(self, name: str) -> dict[str, Any]:
         async with self._lock:
-            age = time.monotonic() - self._keys_at
-            if age > _KEYS_FOR_S or (name not in self._keys and age > _ASK_AGAIN_S):
+            now = time.monotonic()
+            wanted = name not in self._keys or now - self._keys_at > _KEYS_FOR_S
+            if wanted and now - self._asked_at > _ASK_AGAIN_S:
+                self._asked_at = now
                 document = await self._ask("GET", self._rules.openid_url)
                 keys = (await self._ask("GET", str(document.get("jwks_uri", "")))).get("keys", [])
                 self._keys = {str(key.get("kid")): key for key in keys if isinstance(key, dict)}
-                self._keys_at = time.monotonic()
+                self._keys_at = now
         if name not in self._keys:
             raise SignatureRefused("bad_signature", _HEADER, "the token's key is not one of the connector's")
         return self._keys[name]
