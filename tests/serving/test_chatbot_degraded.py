@@ -1,4 +1,4 @@
-"""Chatbots while Redis is frozen: answers keep their platform's shape, say what is missing, and nothing waits for it."""
+"""Chatbots while Redis is frozen: answers keep their platform's shape, say what is missing, and do not wait."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_answers_go_on(served: Served, frozen: None) -> None:
     cx = ask(served, "dialogflow/cx", {"text": "hi", "payload": {"userId": "ann"}})
     assert cx["fulfillmentResponse"]["messages"][0]["text"]["text"][0]
     told = ask(served, "context", {"customer_id": "ann"})
-    assert told["text"].endswith("Nothing is known of this customer.") and "features_unavailable" in told["degraded"]
+    assert told["text"].endswith("cannot be read now.") and "features_unavailable" in told["degraded"]
 
 
 def test_feedback_is_rejected_as_rasa_knows_it(served: Served, frozen: None) -> None:

@@ -16,19 +16,21 @@ from rapport.testing.project import Project
 from rapport.testing.served import Served, free_port, wait_for
 
 PAGE = ROOT / "docs" / "chatbots.md"
-BOTS = ("rasa", "dialogflow_es", "dialogflow_cx", "chatwoot", "llm")
+BOTS = ("rasa", "dialogflow_es", "dialogflow_cx", "chatwoot", "bot_framework", "llm")
 SECRET = "a secret of the tests, long enough"
 
 
 @pytest.fixture(scope="module")
-def chatwoot_port(served: Served, project: Project) -> Iterator[int]:
-    port = free_port()
+def ports(served: Served, project: Project) -> Iterator[dict[str, str]]:
+    woot_port, connector_port = free_port(), free_port()
     for name in ("token", "secret"):
         (project.root / f"bot.{name}").write_text(SECRET)
-    woot = f'chatwoot: {{url: "http://127.0.0.1:{port}", token_file: bot.token, secret_file: bot.secret}}\n'
-    (project.root / "chatbots.yaml").write_text("rasa: {}\ndialogflow_es: {}\ndialogflow_cx: {}\n" + woot)
+    woot = f'chatwoot: {{url: "http://127.0.0.1:{woot_port}", token_file: bot.token, secret_file: bot.secret}}\n'
+    openid = f"http://127.0.0.1:{connector_port}/openid"
+    bot = f'bot_framework: {{app_id: example, customer: [from.id], openid_url: "{openid}"}}\n'
+    (project.root / "chatbots.yaml").write_text("rasa: {}\ndialogflow_es: {}\ndialogflow_cx: {}\n" + woot + bot)
     wait_for(lambda: served.http.post("/chatbots/chatwoot", json={}).status_code == 401, "not read", 10)
-    yield port
+    yield {"CHATWOOT_PORT": str(woot_port), "CHATWOOT_SECRET": SECRET, "CONNECTOR_PORT": str(connector_port)}
     (project.root / "chatbots.yaml").unlink()
     wait_for(lambda: served.http.post("/chatbots/chatwoot", json={}).status_code == 404, "not forgotten", 10)
 
@@ -61,14 +63,9 @@ def no_scores(models: NoiseModels, served: Served) -> None:
 
 @pytest.mark.parametrize("bot", BOTS)
 def test_the_transcript_is_what_the_bot_says(
-    served: Served, project: Project, eva: None, no_scores: None, chatwoot_port: int, bot: str
+    served: Served, project: Project, eva: None, no_scores: None, ports: dict[str, str], bot: str
 ) -> None:
-    env = {
-        **os.environ,
-        "RAPPORT_ROOT": str(project.root),
-        "CHATWOOT_PORT": str(chatwoot_port),
-        "CHATWOOT_SECRET": SECRET,
-    }
+    env = {**os.environ, "RAPPORT_ROOT": str(project.root), **ports}
     command = [sys.executable, "-m", f"examples.chatbots.{bot}", "--url", served.url, "--customer", "eva"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -73,8 +73,11 @@ def _lines(decision: Mapping[str, Any], features: Mapping[str, FeatureValue]) ->
         yield ("The customer refused personalization: nothing about them may be used.",)
         return
     yield from _advice(decision)
-    if UNKNOWN_CUSTOMER in decision["degraded"] or not features:
-        yield ("Nothing is known of this customer.",)
+    if not features:
+        unknown = UNKNOWN_CUSTOMER in decision["degraded"]
+        yield (
+            "Nothing is known of this customer." if unknown else "What is known of the customer cannot be read now.",
+        )
         return
     yield from _trouble(decision, features)
     yield from _cart(features)
