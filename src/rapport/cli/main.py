@@ -25,6 +25,7 @@ from rapport.cli import (
     rebuilding,
     schemas,
     simulation,
+    text,
     triggers,
     views,
     webhooks,
@@ -95,7 +96,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, chatbots.chatbots, archiving.archive):
+for _group in (letters.deadletters, webhooks.webhooks, chatbots.chatbots, archiving.archive, text.text):
     app.add_typer(_group)
 
 
