@@ -17,6 +17,27 @@ _STATUSES = {
     "429": "Feedback: the bus is full, or ingest is behind; ask again after Retry-After seconds",
     "503": "The service is starting, the bus does not answer, or the platform did not take the reply",
 }
+_EXAMPLES: dict[str, Any] = {
+    "rasa": {
+        "next_action": "action_personalize",
+        "tracker": {"sender_id": "17850", "slots": {"tone": None}, "latest_message": {"text": "Where is my parcel?"}},
+        "domain": {},
+    },
+    "es": {
+        "session": "projects/p/agent/sessions/s",
+        "queryResult": {"queryText": "Where is my parcel?", "languageCode": "en"},
+        "originalDetectIntentRequest": {"payload": {"userId": "17850"}},
+    },
+    "cx": {
+        "text": "Where is my parcel?",
+        "languageCode": "en",
+        "fulfillmentInfo": {"tag": "personalize"},
+        "payload": {"userId": "17850"},
+    },
+    "chatwoot": {"event": "conversation_opened", "account": {"id": 1}},
+    "bot_framework": {"type": "conversationUpdate", "serviceUrl": "https://example.com"},
+    "context": {"customer_id": "17850", "budget_tokens": 120},
+}
 _COMMON = ("400", "404", "408", "413", "415", "503")
 
 
@@ -26,11 +47,13 @@ def chatbot_paths() -> dict[str, Any]:
         "/chatbots/rasa/webhook": {"post": _rasa()},
         "/chatbots/rasa/actions": {"get": _get("The actions of the action server", {"type": "array"})},
         "/chatbots/rasa/health": {"get": _get("Whether the action server answers", {"type": "object"})},
-        "/chatbots/dialogflow/es": {"post": _post("Answer Dialogflow ES", _open("queryResult", "session"), "429")},
-        "/chatbots/dialogflow/cx": {"post": _post("Answer Dialogflow CX", _open("sessionInfo", "text"), "429")},
-        "/chatbots/chatwoot": {"post": _post("Take an event of Chatwoot", _open("event"), "401", "429")},
+        "/chatbots/dialogflow/es": {
+            "post": _post("Answer Dialogflow ES", "es", _open("queryResult", "session"), "429")
+        },
+        "/chatbots/dialogflow/cx": {"post": _post("Answer Dialogflow CX", "cx", _open("sessionInfo", "text"), "429")},
+        "/chatbots/chatwoot": {"post": _post("Take an event of Chatwoot", "chatwoot", _open("event"), "401", "429")},
         "/chatbots/bot-framework": {
-            "post": _post("Take an activity of the Bot Framework", _open("type"), "401", "429")
+            "post": _post("Take an activity of the Bot Framework", "bot_framework", _open("type"), "401", "429")
         },
         "/chatbots/context": {"post": _context()},
     }
@@ -41,7 +64,7 @@ def _rasa() -> dict[str, Any]:
         "type": "object",
         "properties": {"next_action": {"type": ["string", "null"]}, "tracker": {"type": "object"}},
     }
-    operation = _post("Run an action for Rasa", call)
+    operation = _post("Run an action for Rasa", "rasa", call)
     rejected = {"type": "object", "properties": {"error": {"type": "string"}, "action_name": {"type": "string"}}}
     said = {
         "400": "The action is rejected, or the body is no JSON",
@@ -58,6 +81,7 @@ def _rasa() -> dict[str, Any]:
 def _context() -> dict[str, Any]:
     operation = _post(
         "What a language model should know of a customer, in so many tokens at most",
+        "context",
         {"$ref": "#/components/schemas/ContextRequest"},
     )
     del operation["responses"]["404"]
@@ -69,11 +93,14 @@ def _open(*names: str) -> dict[str, Any]:
     return {"type": "object", "properties": {name: {} for name in names}}
 
 
-def _post(summary: str, request: dict[str, Any], *more: str) -> dict[str, Any]:
+def _post(summary: str, example: str, request: dict[str, Any], *more: str) -> dict[str, Any]:
     refused = {status: _answer(_STATUSES[status], _ERROR) for status in sorted({*_COMMON, *more})}
     return {
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": request, "example": _EXAMPLES[example]}},
+        },
         "responses": {"200": _answer("The platform's own answer", {"type": "object"}), **refused},
     }
 
