@@ -1,7 +1,8 @@
 """What is usual, learned from history: fences for shares and for counts, and the chance of an hour without events.
 
 Counts are never compared as if chance alone moved them: how much a figure differs from day to day beyond chance is
-estimated from history and added (random effects; DerSimonian and Laird, Controlled Clinical Trials 7, 1986, by moments).
+estimated from history and added: random effects, by moments (DerSimonian and Laird, Controlled Clinical Trials 7,
+1986).
 It is done on scales on which chance has the same size everywhere: the arcsine of the root of a share, and the root of a
 count (Anscombe, Biometrika 35, 1948: variance 1 / (4 n + 2), and 1 / 4). A tenth of history's days, those furthest
 out, is left out, so that one bad day neither becomes usual nor widens the fence. The fence is a quantile of Student's
@@ -51,7 +52,7 @@ def share_fence(part: Counts, whole: Counts, of: int, alpha: float = SHARE_ALPHA
     days = whole > 0
     if of <= 0 or int(days.sum()) < ENOUGH_DAYS:
         return None
-    part, whole = part[days].astype(np.float64), whole[days].astype(np.float64)
+    part, whole = part[days], whole[days]
     chance = 1 / (4 * whole + 2)
     kept, between = np.ones(len(whole), bool), 0.0
     for _ in range(_ROUNDS):
@@ -116,8 +117,9 @@ def empty_chance(before: Counts, spread: float) -> float:
     return float((1 + dispersion * mean) ** (-1 / dispersion))
 
 
-def _arc(part: Floats | float, whole: Floats | float) -> Floats:
-    return np.asarray(np.arcsin(np.sqrt((part + 0.375) / (np.asarray(whole) + 0.75))))
+def _arc(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    arc: Floats = np.arcsin(np.sqrt((np.asarray(part) + 0.375) / (np.asarray(whole) + 0.75)))
+    return arc
 
 
 def _share(arc: float, of: int) -> float:
@@ -125,7 +127,8 @@ def _share(arc: float, of: int) -> float:
 
 
 def _root(counts: Counts) -> Floats:
-    return np.sqrt(counts + 0.375)
+    roots: Floats = np.sqrt(counts + 0.375)
+    return roots
 
 
 def _nearest(off: Floats) -> npt.NDArray[np.bool_]:

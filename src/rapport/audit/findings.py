@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -55,22 +55,23 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(
-    found: Iterable[Finding], before: Sequence[Finding], unjudged: Iterable[str] = ()
+    found: Iterable[Finding], before: Sequence[Finding], unjudged: Callable[[Finding], bool] = lambda finding: False
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """The findings with their status, new and worst first; and those of the audit before that are gone.
 
     Args:
         found: by this audit.
         before: open ones of the last audit of the same topics.
-        unjudged: topics that nothing can be said of now: what was open stays open.
+        unjudged: whether nothing can be said of a finding now, so that it stays open.
     """
     open_before = {finding.id: finding for finding in before}
     now = {finding.id: _continued(finding, open_before.get(finding.id)) for finding in found}
-    silent = set(unjudged)
     for finding in before:
-        if finding.id not in now and finding.topic in silent:
+        if finding.id not in now and unjudged(finding):
             now[finding.id] = msgspec.structs.replace(finding, status="ongoing")
-    gone = [msgspec.structs.replace(finding, status="resolved") for key, finding in open_before.items() if key not in now]
+    gone = [
+        msgspec.structs.replace(finding, status="resolved") for key, finding in open_before.items() if key not in now
+    ]
     order = sorted(now.values(), key=lambda one: (one.status != "new", SEVERITIES.index(one.severity), one.id))
     return tuple(order), tuple(sorted(gone, key=lambda one: one.id))
 

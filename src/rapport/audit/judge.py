@@ -14,7 +14,7 @@ from rapport.audit.findings import Check, Finding
 from rapport.audit.letters import ELSEWHERE
 from rapport.audit.profile import Counted, Counts, Profile, zeros
 from rapport.audit.ranges import judge_ranges
-from rapport.audit.shares import FEW, SOME, Share, judge_share
+from rapport.audit.shares import SOME, Share, judge_share
 from rapport.audit.spelling import spelled_otherwise
 from rapport.audit.volume import judge_refused_elsewhere, judge_volume
 from rapport.audit.words import percent
@@ -56,9 +56,13 @@ def judge(profile: Profile) -> list[Finding]:
     found = judge_volume(profile)
     shares = [*_missing(profile), *_refused(profile), *_duplicates(profile), *_times(profile), *_texts(profile)]
     found += [finding for share in shares if (finding := judge_share(profile, share))]
-    for kind, texts in (("shape", profile.shapes), ("value", profile.words)):
+    # Values say more than their shapes.
+    shapes = {name: one for name, one in profile.shapes.items() if name not in profile.words}
+    for kind, texts in (("shape", shapes), ("value", profile.words)):
         found += [finding for name, one in texts.items() if (finding := _unseen(profile, name, one, kind))]
-    return found + judge_ranges(profile)
+    ranges = judge_ranges(profile)
+    late = any(finding.what == "late" for finding in found)
+    return found + [finding for finding in ranges if not (late and finding.check == "late")]
 
 
 def _missing(profile: Profile) -> Iterator[Share]:
@@ -111,13 +115,15 @@ def _times(profile: Profile) -> Iterator[Share]:
 def _texts(profile: Profile) -> Iterator[Share]:
     """How texts are shared out among the shapes and values that history knows, and spellings of one value."""
     for name, counted in profile.shapes.items():
-        for i in _known(counted):
+        for i in _known(counted) if name not in profile.words else ():
             yield _of_text(name, "shape", counted, i)
     for name, counted in profile.words.items():
         for i in _known(counted)[:_WORDS]:
             yield _of_text(name, "value", counted, i)
         if otherwise := spelled_otherwise(counted):
-            text = f"{name}: {_braced(otherwise.example)}; {{now}} of the events have a rarer spelling, {{usual}} is usual"
+            text = (
+                f"{name}: {_braced(otherwise.example)}; {{now}} of the events have a rarer spelling, {{usual}} is usual"
+            )
             whole = _whole(counted)
             yield Share(check="formats", field=name, what="spelling", part=otherwise.rows, whole=whole, text=text)
 

@@ -6,7 +6,8 @@ number of fields, not of events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy.typing as npt
 
 from rapport.audit.span import HISTORY_DAYS, Span
 
-__all__ = ["DAYS", "SHARES", "Counted", "Counts", "Floats", "Numbers", "Profile", "Refusal", "zeros"]
+__all__ = ["DAYS", "LATENESS", "SHARES", "Counted", "Counts", "Floats", "Numbers", "Profile", "Refusal", "zeros"]
 
 DAYS = HISTORY_DAYS + 1
+LATENESS = "lateness_s"
+"""The name of how long events were on their way, seconds, among a topic's numbers."""
 Counts: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -41,7 +44,7 @@ class Counted:
     counts: Counts
     complete: bool = True
     rare: int = 0
-    left_out: Counts = field(default_factory=zeros)
+    left_out: Counts = dataclasses.field(default_factory=zeros)
 
 
 SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -78,7 +81,7 @@ class Refusal:
 
     reason: str
     field: str
-    rows: Counts = field(default_factory=zeros)
+    rows: Counts = dataclasses.field(default_factory=zeros)
 
 
 @dataclass(slots=True)
@@ -101,19 +104,19 @@ class Profile:
     topic: str
     span: Span
     known: int = 0
-    rows: Counts = field(default_factory=zeros)
-    hours: Counts = field(default_factory=lambda: zeros(0))
-    missing: dict[str, Counts] = field(default_factory=dict)
-    late: Counts = field(default_factory=zeros)
-    ahead: Counts = field(default_factory=zeros)
-    repeats: Counts = field(default_factory=zeros)
-    conflicts: Counts = field(default_factory=zeros)
-    twins: Counts = field(default_factory=zeros)
+    rows: Counts = dataclasses.field(default_factory=zeros)
+    hours: Counts = dataclasses.field(default_factory=lambda: zeros(0))
+    missing: dict[str, Counts] = dataclasses.field(default_factory=dict)
+    late: Counts = dataclasses.field(default_factory=zeros)
+    ahead: Counts = dataclasses.field(default_factory=zeros)
+    repeats: Counts = dataclasses.field(default_factory=zeros)
+    conflicts: Counts = dataclasses.field(default_factory=zeros)
+    twins: Counts = dataclasses.field(default_factory=zeros)
     thinned: float = 1.0
-    checked: Counts = field(default_factory=zeros)
-    sampled: Counts = field(default_factory=zeros)
-    shapes: dict[str, Counted] = field(default_factory=dict)
-    words: dict[str, Counted] = field(default_factory=dict)
-    numbers: dict[str, Numbers] = field(default_factory=dict)
-    refused: list[Refusal] = field(default_factory=list)
+    checked: Counts = dataclasses.field(default_factory=zeros)
+    sampled: Counts = dataclasses.field(default_factory=zeros)
+    shapes: dict[str, Counted] = dataclasses.field(default_factory=dict)
+    words: dict[str, Counted] = dataclasses.field(default_factory=dict)
+    numbers: dict[str, Numbers] = dataclasses.field(default_factory=dict)
+    refused: list[Refusal] = dataclasses.field(default_factory=list)
     letters_known: int = 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rapport.audit.findings import Check, Finding
-from rapport.audit.profile import Numbers, Profile
-from rapport.audit.scan import LATENESS
+from rapport.audit.profile import LATENESS, Numbers, Profile
 from rapport.audit.shares import MANY, SOME, Share, judge_share
 from rapport.audit.span import LAST_WEEK
 from rapport.audit.words import advice_on, number
@@ -24,11 +23,14 @@ def judge_ranges(profile: Profile) -> list[Finding]:
         check: Check = "late" if name == LATENESS else "ranges"
         if np.isnan(numbers.now).any() or np.isnan(numbers.before).any():
             continue
-        found += [one for share in _tails(check, name, numbers) if (one := judge_share(profile, share))]
-        moved = [one for share in _quarters(check, name, numbers) if (one := judge_share(profile, share))]
-        # A number that has moved has left all its quarters: once is enough.
-        found += sorted(moved, key=lambda one: -abs(one.now - (one.usual or 0)))[:1]
-        found += _extreme(profile, check, name, numbers)
+        # One fault shows in several figures: the gravest is told, and under one name, so that it stays the same finding.
+        for shares in (_tails(check, name, numbers), _quarters(check, name, numbers)):
+            out = [one for share in shares if (one := judge_share(profile, share))]
+            if out:
+                found.append(max(out, key=lambda one: abs(one.now - (one.usual or 0))))
+                break
+        else:
+            found += _extreme(profile, check, name, numbers)
     return found
 
 
@@ -39,11 +41,13 @@ def _tails(check: Check, name: str, numbers: Numbers) -> list[Share]:
     below = f"{name}: {{now}} are below {low}, where {{usual}} is usual"
     beyond = f"{name}: {{now}} are further out than history ever was, by as much again"
     shares = [
-        Share(check=check, field=name, what="high", part=numbers.high, whole=given, text=above, matters=SOME),
-        Share(check=check, field=name, what="beyond", part=numbers.beyond, whole=given, text=beyond),
+        Share(check=check, field=name, what="range", part=numbers.high, whole=given, text=above, matters=SOME),
+        Share(check=check, field=name, what="range", part=numbers.beyond, whole=given, text=beyond),
     ]
     if check == "ranges":
-        shares.append(Share(check=check, field=name, what="low", part=numbers.low, whole=given, text=below, matters=SOME))
+        shares.append(
+            Share(check=check, field=name, what="range", part=numbers.low, whole=given, text=below, matters=SOME)
+        )
     return shares
 
 

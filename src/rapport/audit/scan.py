@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from rapport.archive import Archive, Snapshot, stored_schema
+from rapport.archive import SOURCE, Archive, Snapshot, stored_schema
 from rapport.archive.layout import overlaps
 from rapport.archive.repeats import id_of
 from rapport.archive.rewriting import sorting
 from rapport.archive.sql import identifier, relation
 from rapport.audit.fields import AuditField, fields_of
-from rapport.audit.profile import DAYS, SHARES, Counted, Counts, Floats, Numbers, Profile, zeros
+from rapport.audit.profile import DAYS, LATENESS, SHARES, Counted, Counts, Floats, Numbers, Profile, zeros
 from rapport.audit.shapes import shape_sql
 from rapport.audit.span import DAY_US, HISTORY_DAYS, Span
 from rapport.clock import from_us
@@ -28,15 +28,13 @@ from rapport.clock import from_us
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["LATENESS", "Limits", "Progress", "scan"]
+__all__ = ["Limits", "Progress", "scan"]
 
 Progress: TypeAlias = Callable[[str], None]
 """Told what is being done now."""
 _SHOWN_FROM = 5
 """Customers that a value must be of to be told as it is; of fewer its shape is told."""
 _LONGEST_LABEL = 40
-LATENESS = "lateness_s"
-"""The name of how long events were on their way, seconds, among a topic's numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,8 @@ class _Scanner:
         return f"{self._source} WHERE {self._arrival} >= {first} AND {self._arrival} < {until}"
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query).fetchall()
+        rows: list[tuple[Any, ...]] = self._connection.execute(query).fetchall()
+        return rows
 
     def count(self, profile: Profile) -> None:
         numbers = [field for field in self._fields if field.kind in ("number", "length")]
@@ -148,31 +147,32 @@ class _Scanner:
     def repeats(self, profile: Profile) -> None:
         """Fill repeats, conflicts and twins: of each row hashes of its id, of its contents, and of both."""
         key = identifier(id_of(self._topic))
-        apart = {id_of(self._topic), "event_time", "claimed_time", "arrival_time"}
-        names = [name for name in stored_schema(self._topic).names if name not in apart and not name.startswith("source_")]
+        apart = {id_of(self._topic), "event_time", "claimed_time", "arrival_time", *SOURCE}
+        names = [name for name in stored_schema(self._topic).names if name not in apart]
         claimed = "coalesce(claimed_time, event_time)" if self._arrives else "event_time"
         contents = f"hash(row(epoch_us({claimed}), {', '.join(map(identifier, names))}))"
         total = int(self._ask(f"SELECT count(*) FROM {self._rows()}")[0][0])  # noqa: S608 - see relation
         profile.thinned = min(1.0, self._limits.ids / total)
-        day = self._span.day_sql(self._time)
-        for by, what in (("id", ("repeats", "conflicts")), ("contents", ("twins",))):
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE keys AS SELECT hash({key}) AS id, {contents} AS contents, "  # noqa: S608
-                f"{self._time} AS time, {day} AS day FROM {self._rows()} AND {_thin(key if by == 'id' else contents, profile.thinned)}"
-            )
-            first = _FIRSTS[by]
-            for day_number, *counts in self._ask(first):
-                for name, count in zip(what, counts, strict=True):
-                    getattr(profile, name)[day_number] = count
-            if by == "id":
-                for day_number, count in self._ask("SELECT day, count(*) FROM keys WHERE day IS NOT NULL GROUP BY day"):
-                    profile.checked[day_number] = count
+        make = (
+            f"CREATE OR REPLACE TEMP TABLE keys AS SELECT hash({key}) AS id, {contents} AS contents, "  # noqa: S608
+            f"{self._time} AS time, {self._span.day_sql(self._time)} AS day FROM {self._rows()} AND "
+        )
+        self._connection.execute(make + _thin(key, profile.thinned))
+        for day, repeats, conflicts in self._ask(_OF_ONE_ID):
+            profile.repeats[day], profile.conflicts[day] = repeats, conflicts
+        profile.checked = _by_day(self._ask("SELECT day, count(*) FROM keys WHERE day IS NOT NULL GROUP BY day"))
+        if profile.thinned < 1:
+            # Twins have different ids: which are looked for is for their contents to say.
+            self._connection.execute(make + _thin(contents, profile.thinned))
+        profile.twins = _by_day(self._ask(_OF_ONE_CONTENT))
         self._connection.execute("DROP TABLE keys")
 
     def sample(self, profile: Profile) -> None:
         now, before = int(profile.rows[0]), int(profile.rows[1:].sum())
         key = identifier(id_of(self._topic))
-        shares = [min(1.0, most / max(rows, 1)) for most, rows in ((self._limits.now, now), (self._limits.history, before))]
+        shares = [
+            min(1.0, most / max(rows, 1)) for most, rows in ((self._limits.now, now), (self._limits.history, before))
+        ]
         day = self._span.day_sql(self._time)
         columns = "".join(f", {field.sql} AS {identifier(field.name)}" for field in self._fields)
         lateness = f", {self._late} / 1e6 AS {LATENESS}" if self._arrives else ""
@@ -263,19 +263,22 @@ class _Scanner:
             numbers.beyond[day], numbers.quarters[day] = beyond, at_most
 
 
-_FIRSTS = {
-    # A row whose contents came before under its id repeats it; one whose id came before, with other contents, differs.
-    "id": "WITH twice AS (SELECT id FROM keys GROUP BY id HAVING count(*) > 1), numbered AS (SELECT day, "
+# A row whose contents came before under its id repeats it; one whose id came before, with other contents, differs.
+_OF_ONE_ID = (
+    "WITH twice AS (SELECT id FROM keys GROUP BY id HAVING count(*) > 1), numbered AS (SELECT day, "
     "row_number() OVER (PARTITION BY id ORDER BY time, contents) AS of_id, "
     "row_number() OVER (PARTITION BY id, contents ORDER BY time) AS of_both FROM keys SEMI JOIN twice USING (id)) "
     "SELECT day, count(*) FILTER (of_both > 1), count(*) FILTER (of_both = 1 AND of_id > 1) FROM numbered "
-    "WHERE day IS NOT NULL GROUP BY day",
-    "contents": "WITH twice AS (SELECT contents FROM keys GROUP BY contents HAVING count(DISTINCT id) > 1), "
-    "numbered AS (SELECT day, row_number() OVER (PARTITION BY contents, id ORDER BY time) AS of_both, "
-    "dense_rank() OVER (PARTITION BY contents ORDER BY first, id) AS rank FROM (SELECT *, min(time) OVER "
-    "(PARTITION BY contents, id) AS first FROM keys SEMI JOIN twice USING (contents))) "
-    "SELECT day, count(*) FROM numbered WHERE day IS NOT NULL AND rank > 1 AND of_both = 1 GROUP BY day",
-}
+    "WHERE day IS NOT NULL GROUP BY day"
+)
+# Of the ids that share their contents, the first is the event, and each other one a twin, where it first came.
+_OF_ONE_CONTENT = (
+    "WITH twice AS (SELECT contents FROM keys GROUP BY contents HAVING min(id) <> max(id)), "
+    "firsts AS (SELECT contents, id, min(time) AS time, arg_min(day, time) AS day FROM keys "
+    "SEMI JOIN twice USING (contents) GROUP BY ALL), "
+    "numbered AS (SELECT day, row_number() OVER (PARTITION BY contents ORDER BY time, id) AS number FROM firsts) "
+    "SELECT day, count(*) FROM numbered WHERE day IS NOT NULL AND number > 1 GROUP BY day"
+)
 
 
 def _label(word: str) -> str:

@@ -38,7 +38,9 @@ def shape_sql(text: str) -> str:
     for pattern, sign in _RUNS:
         runs = f"regexp_replace({runs}, '{pattern}', '{sign}', 'g')"
     words = f"regexp_replace({words}, '{_RUNS[-1][0]}', '?', 'g')"
-    plain = f"CASE WHEN length({runs}) <= {LONG} THEN {runs} WHEN length({words}) <= {LONG} THEN {words} ELSE 'other' END"
+    plain = (
+        f"CASE WHEN length({runs}) <= {LONG} THEN {runs} WHEN length({words}) <= {LONG} THEN {words} ELSE 'other' END"
+    )
     return (
         f"CASE WHEN {text} IS NULL THEN NULL WHEN regexp_full_match({text}, '[0-9]+') THEN '9' "
         f"WHEN NOT regexp_matches({text}, '{_SPECIAL}') THEN {plain} {named}ELSE {plain} END"

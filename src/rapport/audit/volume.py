@@ -50,9 +50,10 @@ def judge_refused_elsewhere(profile: Profile) -> list[Finding]:
         fence = _fence(one.rows, min(profile.known, profile.letters_known))
         now = int(one.rows[0])
         if fence and now > fence.high:
-            what = f"{one.reason} of {one.field}" if one.field else one.reason
-            text = f"{number(now)} were refused for {what}; {number(fence.expected)} are usual"
-            found.append(_finding(profile, "formats", f"refused:{one.reason}", one.field, "warning", now, fence, one.rows, text))
+            told = f"{one.reason} ({one.field})" if one.field else one.reason
+            what = f"refused:{one.reason}"
+            text = f"{number(now)} were refused as {told}; {number(fence.expected)} are usual"
+            found.append(_finding(profile, "formats", what, one.field, "warning", now, fence, one.rows, text))
     return found
 
 
@@ -78,7 +79,7 @@ def _whole(profile: Profile, fence: Fence) -> Finding | None:
         return None
     ratio = now / fence.expected if fence.expected else float("inf")
     severity: Severity = "alarm" if ratio < _ALARM_BELOW or ratio > _ALARM_ABOVE else "warning"
-    text = f"{number(now)} events; {number(fence.expected)} are usual, {number(week)} were there last week ({times(now, week)})"
+    text = f"{number(now)} events; {number(fence.expected)} are usual; last week: {number(week)} ({times(now, week)})"
     return _finding(profile, "volume", "rows", "", severity, now, fence, profile.rows, text)
 
 
@@ -148,5 +149,5 @@ def _finding(
         last_week=None if rows is None else float(rows[LAST_WEEK]),
         events=now,
         text=text,
-        advice=advice_on(check, what, profile.topic),
+        advice=advice_on(check, what, profile.topic if check == "volume" else ""),
     )
