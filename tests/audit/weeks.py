@@ -36,7 +36,9 @@ def one_day(day: int, rows: int, random: np.random.Generator) -> Columns:
         "arrival_time": arrival,
         "claimed_time": np.full(rows, None, object),
         "schema_version": np.ones(rows, np.int64),
-        "action": random.choice(np.array(["view", "cart_add", "cart_remove", "checkout"], object), rows, p=[0.8, 0.12, 0.03, 0.05]),
+        "action": random.choice(
+            np.array(["view", "cart_add", "cart_remove", "checkout"], object), rows, p=[0.8, 0.12, 0.03, 0.05]
+        ),
         "product_id": np.array([f"p{n}" for n in random.integers(0, 300, rows)], object),
         "page": random.choice(np.array(["/", "/cart", "/sale"], object), rows),
         "session_id": np.array([f"s{n}" for n in random.integers(0, 2**40, rows)], object),

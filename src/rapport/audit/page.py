@@ -16,7 +16,7 @@ from rapport.clock import from_us
 
 __all__ = ["page_of"]
 
-_TOLD_APART = 0.01
+_TOLD_APART = 0.05
 """A share that differs from history's by this much is marked."""
 
 
@@ -71,7 +71,7 @@ def _finding(one: Finding) -> str:
     kind = "resolved" if one.status == "resolved" else one.severity
     return (
         f'<tr><td class="w"><span class="mark {kind}">{kind}</span><br><span class="status">{one.status}</span></td>'
-        f"<td>{escape(one.topic)}<small>{escape(one.field) or escape(one.check)}</small></td>"
+        f'<td class="w">{escape(one.topic)}<small>{escape(one.field) or escape(one.check)}</small></td>'
         f"<td>{escape(one.text)}<small>{escape(one.advice)}</small></td>"
         f'<td class="n">{_figure(one.usual, one.unit)}<small>{_span(one)}</small></td>'
         f'<td class="n">{_figure(one.last_week, one.unit)}</td><td class="n">{_figure(one.now, one.unit)}</td>'
@@ -96,7 +96,7 @@ def _topic(one: TopicReport, report: AuditReport) -> str:
     learning = f'<p class="note">{escape(one.learning)}</p>' if one.learning else ""
     duplicates = one.duplicates
     facts = [
-        f"late by {report.late_from_s:,g} s and more: {_percent(one.late)}",
+        f"late by {report.late_from_s / 3600:,.3g} h and more: {_percent(one.late)}",
         f"ahead of their arrival: {_percent(one.ahead)}",
         f"repeats: {_percent(duplicates.repeats)}",
         f"one id, two events: {_percent(duplicates.conflicts)}",
@@ -106,7 +106,7 @@ def _topic(one: TopicReport, report: AuditReport) -> str:
     ]
     return (
         f'<h2 id="{escape(one.topic)}">{escape(one.topic)}</h2>{learning}'
-        f"<p>{one.rows:,} events; last week: {week}. {'; '.join(facts)}.</p>"
+        f"<p>{one.rows:,} events; last week: {week}. Of them {'; '.join(facts)}.</p>"
         f'<div class="plots">{_plots(one, report)}</div>{_refused(one)}{_fields(one)}'
     )
 
@@ -146,9 +146,10 @@ def _fields(one: TopicReport) -> str:
 
 
 def _field(field: FieldReport) -> str:
-    apart = abs((field.missing or 0) - (field.missing_before or 0)) >= _TOLD_APART and field.missing_before is not None
+    known = field.missing is not None and field.missing_before is not None
+    apart = known and abs((field.missing or 0) - (field.missing_before or 0)) >= _TOLD_APART
     return (
-        f'<tr><td>{escape(field.name)}</td><td class="n{" changed" if apart else ""}">{_percent(field.missing)}</td>'
+        f'<tr><td class="w">{escape(field.name)}</td><td class="n{" changed" if apart else ""}">{_percent(field.missing)}</td>'
         f'<td class="n">{_percent(field.missing_before)}</td><td>{share_line(field.missing_days)}</td>'
         f'<td class="texts">{_looks(field)}</td></tr>'
     )

@@ -23,7 +23,7 @@ def judge_ranges(profile: Profile) -> list[Finding]:
         check: Check = "late" if name == LATENESS else "ranges"
         if np.isnan(numbers.now).any() or np.isnan(numbers.before).any():
             continue
-        # One fault shows in several figures: the gravest is told, and under one name, so that it stays the same finding.
+        # One fault shows in several figures: the gravest is told, under one name, so that it stays one finding.
         for shares in (_tails(check, name, numbers), _quarters(check, name, numbers)):
             out = [one for share in shares if (one := judge_share(profile, share))]
             if out:

@@ -22,6 +22,7 @@ from rapport.bus import open_bus
 from rapport.clock import Clock, SystemClock, from_us
 from rapport.consistency.settled import settled_until_us
 from rapport.errors import BusError, ServiceError
+from rapport.metrics.audits import write_figures
 from rapport.settings import Settings
 
 __all__ = ["Audited", "Question", "audit"]
@@ -95,6 +96,7 @@ def audit(
             topics=tuple(map(topic_report, profiles)),
         )
         page = save(folder, report, page_of(report), settings.audit_kept)
+        write_figures(folder, report)
         return Audited(report, page, page.with_suffix(".json"))
 
 

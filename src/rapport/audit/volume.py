@@ -102,7 +102,7 @@ def _hours(profile: Profile, known: int) -> list[Finding]:
     if empty:
         expected = sum(float(np.median(profile.hours[LAST_WEEK : known + 1 : LAST_WEEK, hour])) for hour in empty)
         text = f"no events in {_named(profile, empty)}, where {number(expected)} are usual"
-        fence = Fence(1.0, expected, expected)
+        fence = Fence(expected, expected, expected)
         found.append(_finding(profile, "volume", "empty_hours", "", "alarm", 0, fence, None, text, empty[0]))
     if odd:
         now = int(profile.hours[0, odd].sum())

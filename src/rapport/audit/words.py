@@ -35,7 +35,7 @@ _ADVICE = {
 
 
 def advice_on(check: Check, what: str, topic: str) -> str:
-    """What to do about a finding. `what` may go on after a colon, as `refused:bad_json`; no topic: letters elsewhere."""
+    """What to do about a finding; `what` may go on after a colon: `refused:bad_json`. No topic: letters elsewhere."""
     kind, _, reason = what.partition(":")
     text = _ADVICE.get(f"{check}/{kind}") or _ADVICE[check]
     return text.replace("{of_topic}", f" --topic {topic}" if topic else "").replace("{reason}", reason)
@@ -44,11 +44,13 @@ def advice_on(check: Check, what: str, topic: str) -> str:
 def percent(share: float) -> str:
     """A share for people; what is not quite nothing or all never shows as that."""
     value = share * 100
+    if value in (0, 100):
+        return f"{value:.0f} %"
     if 0 < value < 0.01:
         return "under 0.01 %"
     if 99.99 < value < 100:
         return "over 99.99 %"
-    return f"{value:.1f} %" if 10 <= value < 99.9 or value == 100 else f"{value:.2f} %" if value else "0 %"
+    return f"{value:.1f} %" if 10 <= value < 99.9 else f"{value:.2f} %"
 
 
 def number(value: float) -> str:
