@@ -13,7 +13,7 @@ from rapport.audit.profile import DAYS
 from rapport.audit.span import DAY_US
 from rapport.bus.protocol import Position
 
-__all__ = ["TOPIC", "UNTIL_US", "Plant", "fill", "one_day"]
+__all__ = ["TOPIC", "UNTIL_US", "Columns", "Plant", "append", "fill", "one_day"]
 
 TOPIC = "customer_clicks"
 UNTIL_US = 20_000 * DAY_US
@@ -48,10 +48,12 @@ def one_day(day: int, rows: int, random: np.random.Generator) -> Columns:
     }
 
 
-def fill(archive: Archive, plant: Plant | None = None, *, rows: int = 600, days: int = DAYS + 2, seed: int = 0) -> None:
-    """Append so many days up to UNTIL_US, one append a day; the last with what is planted."""
+def fill(
+    archive: Archive, plant: Plant | None = None, *, rows: int = 600, days: int = DAYS + 2, last: int = 0, seed: int = 0
+) -> None:
+    """Append the days from `days` ago to `last` ago, one append a day; the audited one, 0, with what is planted."""
     random = np.random.default_rng(seed)
-    for day in range(days - 1, -1, -1):
+    for day in range(days - 1, last - 1, -1):
         columns = one_day(day, rows, random)
         if day == 0 and plant:
             plant(columns, random)
