@@ -148,8 +148,9 @@ def _fields(one: TopicReport) -> str:
 def _field(field: FieldReport) -> str:
     known = field.missing is not None and field.missing_before is not None
     apart = known and abs((field.missing or 0) - (field.missing_before or 0)) >= _TOLD_APART
+    kind = "n changed" if apart else "n"
     return (
-        f'<tr><td class="w">{escape(field.name)}</td><td class="n{" changed" if apart else ""}">{_percent(field.missing)}</td>'
+        f'<tr><td class="w">{escape(field.name)}</td><td class="{kind}">{_percent(field.missing)}</td>'
         f'<td class="n">{_percent(field.missing_before)}</td><td>{share_line(field.missing_days)}</td>'
         f'<td class="texts">{_looks(field)}</td></tr>'
     )

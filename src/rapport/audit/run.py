@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,15 +105,14 @@ def _span(settings: Settings, question: Question, clock: Clock) -> tuple[Span, l
     """The window, and what is to be said of its end."""
     notes = []
     settled_us = settled_until_us(settings, clock)
-    until_us = question.until_us
     if settled_us is None:
         notes.append("the bus does not answer: the archive is taken to be complete, and dead letters are not counted")
-    elif until_us is not None and until_us > settled_us:
-        notes.append(
-            f"events are on their way to the archive: it is complete up to {from_us(settled_us):%Y-%m-%d %H:%M:%S}"
-        )
-    if until_us is None:
-        until_us = clock.now_us() if settled_us is None else settled_us
+    # The end is not of the window, and what has arrived by now is: all of it, where the world's clock stands still.
+    complete_us = 1 + (clock.now_us() if settled_us is None else settled_us)
+    if question.until_us is not None and question.until_us > complete_us:
+        complete = f"{from_us(complete_us):%Y-%m-%d %H:%M:%S}"
+        notes.append(f"the window ends later than the archive, which is complete up to {complete}")
+    until_us = complete_us if question.until_us is None else question.until_us
     return Span(until_us, question.length_us), notes
 
 
@@ -148,8 +148,8 @@ def _with_letters(profile: Profile, settings: Settings, clock: Clock, refused: l
 def _refused(settings: Settings, span: Span, clock: Clock, show: Show) -> dict[str, list[Refusal]] | None:
     """The refusals by topic; None when the bus does not answer."""
     try:
-        bus = open_bus(settings)
-        return count_refused(bus, span, clock, lambda done, total: show(done, total, "dead letters"))
+        with closing(open_bus(settings)) as bus:
+            return count_refused(bus, span, clock, lambda done, total: show(done, total, "dead letters"))
     except (BusError, ServiceError):
         return None
 
