@@ -17,7 +17,7 @@ from rapport.audit.profile import Profile, Refusal
 from rapport.audit.scan import scan
 from rapport.audit.span import DAY_US, HOUR_US, Span
 from rapport.audit.volume import volume_learning
-from tests.audit.weeks import TOPIC, UNTIL_US, Columns, Plant, append, fill, one_day
+from rapport.testing.weeks import TOPIC, UNTIL_US, Columns, Plant, append, fill, one_day
 
 ROWS = 800
 Random = np.random.Generator
@@ -120,7 +120,7 @@ def _repeats(columns: Columns, random: Random) -> None:
 
 def _twins(columns: Columns, random: Random) -> None:
     _repeats(columns, random)
-    columns["event_id"][-20:] = [f"99-{i:07d}" for i in range(20)]
+    columns["event_id"][-20:] = [f"99-{i + 10**7}" for i in range(20)]
 
 
 def _conflicts(columns: Columns, random: Random) -> None:
@@ -138,7 +138,7 @@ def _fewer(columns: Columns, random: Random) -> None:
 
 def _thrice(columns: Columns, random: Random) -> None:
     more = {name: np.concatenate([values, values, values]) for name, values in columns.items()}
-    more["event_id"] = np.array([f"99-{i:07d}" for i in range(len(more["event_id"]))], object)
+    more["event_id"] = np.array([f"99-{i + 10**7}" for i in range(len(more["event_id"]))], object)
     more["event_time"] = more["event_time"] - np.arange(len(more["event_time"]))
     columns.update(more)
 

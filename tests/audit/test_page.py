@@ -17,7 +17,7 @@ from rapport.audit.report import AuditReport, topic_report
 from rapport.audit.scan import scan
 from rapport.audit.span import Span
 from rapport.testing.browser import chromium_path, open_page
-from tests.audit.weeks import TOPIC, UNTIL_US, Columns, fill
+from rapport.testing.weeks import TOPIC, UNTIL_US, Columns, fill
 
 HOSTILE = [
     "<script>document.title='broken'</script>",

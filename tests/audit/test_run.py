@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from bytewax.dataflow import Dataflow
@@ -19,6 +20,7 @@ from flows.archive import archive
 from flows.ingest import ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.audit import AuditReport, audits_folder, newest_audit
+from rapport.audit.report import schema_text
 from rapport.audit.run import Audited, Question, audit
 from rapport.audit.schedule import watch
 from rapport.audit.span import DAY_US
@@ -29,6 +31,7 @@ from rapport.clock import WorldClock, from_us
 from rapport.errors import ArchiveError, ServiceError
 from rapport.metrics.audits import audit_families
 from rapport.settings import Settings, load_settings
+from tests.source_tree import ROOT
 
 TOPIC = "feedback"
 FIRST_US = 1_700_000_000_000_000
@@ -116,6 +119,9 @@ def test_what_ingest_accepted_and_refused_is_audited(world: World, first: Audite
 def test_the_files_say_what_the_report_says_and_nothing_of_customers(world: World, first: Audited) -> None:
     assert msgspec.json.decode(first.json.read_bytes(), type=AuditReport) == first.report
     assert newest_audit(audits_folder(world.settings)) == first.report
+    schema = ROOT / "docs" / "audit-report.schema.json"
+    assert schema.read_text() == schema_text(), "write it anew: make docs"
+    jsonschema.validate(json.loads(first.json.read_bytes()), json.loads(schema.read_text()))
     for path in first.page.parent.iterdir():
         assert "anna" not in path.read_text() and "example.com" not in path.read_text()
     assert "csat is missing in 100 %" in first.page.read_text()

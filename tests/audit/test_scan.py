@@ -23,8 +23,8 @@ from rapport.audit.span import DAY_US, HOUR_US, Span
 from rapport.bus.protocol import Position
 from rapport.errors import SettingsError
 from rapport.events.fields import field_types
+from rapport.testing.weeks import TOPIC, UNTIL_US, fill
 from tests.audit import naive
-from tests.audit.weeks import TOPIC, UNTIL_US, fill
 
 LATE_US = HOUR_US
 FIELDS = [field.name for field in fields_of(TOPIC)]
@@ -89,7 +89,7 @@ def _archive(folder: Path, events: list[naive.Event]) -> Archive:
     return archive
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(events=_events(), hours=st.sampled_from([1, 3, 24]), twice=st.booleans())
 @example(events=[], hours=24, twice=False)
 def test_everything_is_counted_as_the_naive_way_does(events: list[naive.Event], hours: int, twice: bool) -> None:
@@ -158,7 +158,7 @@ def _same_numbers(profile: Profile, events: list[naive.Event]) -> None:
     assert numbers.beyond.tolist() == [sum(value < least or value > most for value in day) for day in by_day]
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(
     st.text(max_size=40)
     | st.text(alphabet="aZ9-_@.:/ \n\tf0é", max_size=30)

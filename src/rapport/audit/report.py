@@ -22,6 +22,7 @@ __all__ = [
     "RefusedReport",
     "TextReport",
     "TopicReport",
+    "schema_text",
     "topic_report",
 ]
 
@@ -150,6 +151,11 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     def count(self, severity: Severity) -> int:
         """How many findings have a severity."""
         return sum(finding.severity == severity for finding in self.findings)
+
+
+def schema_text() -> str:
+    """The JSON Schema of an audit's document, as docs/audit-report.schema.json has it."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(AuditReport)), indent=1).decode() + "\n"
 
 
 def topic_report(profile: Profile) -> TopicReport:
