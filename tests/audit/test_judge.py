@@ -13,6 +13,7 @@ import pytest
 from rapport.archive import Archive
 from rapport.audit.findings import Finding, compare
 from rapport.audit.judge import judge, learning
+from rapport.audit.letters import ELSEWHERE
 from rapport.audit.profile import Profile, Refusal
 from rapport.audit.scan import scan
 from rapport.audit.span import DAY_US, HOUR_US, Span
@@ -242,6 +243,18 @@ def test_dead_letters_are_judged_under_the_check_of_their_reason() -> None:
     assert judge(_profile(refused, letters_known=5)) == []
     refused[0].rows[:] = 60
     assert "missing_field" not in {one.what.partition(":")[2] for one in judge(_profile(refused))}
+
+
+def test_letters_of_no_topic_are_judged_by_how_many_they_are() -> None:
+    profile = Profile(ELSEWHERE, Span(UNTIL_US), known=28, letters_known=28, refused=[Refusal("unmapped", "total")])
+    profile.refused[0].rows[:] = 5
+    assert judge(profile) == []
+    profile.refused[0].rows[0] = 90
+    (finding,) = judge(profile)
+    assert (finding.check, finding.unit, finding.now, finding.usual) == ("formats", "events", 90, 5)
+    assert "--topic" not in finding.advice and "--reason unmapped" in finding.advice
+    profile.letters_known = 13
+    assert judge(profile) == []
 
 
 def _finding(what: str, **more: Any) -> Finding:

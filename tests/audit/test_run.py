@@ -20,14 +20,16 @@ from flows.archive import archive
 from flows.ingest import ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.audit import AuditReport, audits_folder, newest_audit
+from rapport.audit.letters import ELSEWHERE, count_refused
 from rapport.audit.report import schema_text
 from rapport.audit.run import Audited, Question, audit
 from rapport.audit.schedule import watch
-from rapport.audit.span import DAY_US
+from rapport.audit.span import DAY_US, Span
 from rapport.audit.store import last_findings, list_audits, only_one
 from rapport.bus import Message
 from rapport.cli.main import run
 from rapport.clock import WorldClock, from_us
+from rapport.dead_letters import DEAD_LETTERS, DeadLetter
 from rapport.errors import ArchiveError, ServiceError
 from rapport.metrics.audits import audit_families
 from rapport.settings import Settings, load_settings
@@ -218,3 +220,33 @@ def test_the_schedule_makes_one_whenever_it_is_due(world: World) -> None:
         thread.join(30)
         assert not thread.is_alive()
     watch(replace(settings, audit_every_h=0), threading.Event())
+
+
+def test_letters_are_counted_by_topic_reason_and_field(world: World) -> None:
+    day_us, clock = world.clock(TODAY).anchor_world_us, world.clock(TODAY)
+    for topic, reason, field in (
+        ("webhook:shop", "unmapped", "line_items.0.price"),
+        ("nothing", "unknown_topic", ""),
+        ("chat_messages", "unknown_field", "anna@example.com says"),
+        ("chat_messages", "bad_value", "locale"),
+        ("chat_messages", "bad_value", "locale"),
+    ):
+        letter = DeadLetter(
+            topic=topic,
+            partition=0,
+            position=(0, 0),
+            key="anna",
+            origin="",
+            reason=reason,
+            field=field,
+            detail="",
+            arrival_us=1,
+            value="",
+        )
+        world.runtime.bus.publish([Message(DEAD_LETTERS, "anna", msgspec.json.encode(letter))])
+    found = count_refused(world.runtime.bus, Span(day_us + 1), clock)
+    told = {topic: [(one.reason, one.field, int(one.rows[0])) for one in some] for topic, some in found.items()}
+    assert told["chat_messages"] == [("bad_value", "locale", 2), ("unknown_field", "", 1)]
+    assert sorted(told[ELSEWHERE]) == [("unknown_topic", "", 1), ("unmapped", "line_items.0.price", 1)]
+    assert told[TOPIC] == [("bad_json", "", 100)]
+    assert count_refused(world.runtime.bus, Span(day_us), clock) == {}
