@@ -10,6 +10,7 @@ from string import Template
 from rapport.audit.findings import Finding
 from rapport.audit.plots import days_plot, hours_plot, range_plot, share_line
 from rapport.audit.report import AuditReport, FieldReport, TextReport, TopicReport
+from rapport.audit.shares import FEW
 from rapport.audit.span import DAY_US, HOUR_US
 from rapport.audit.words import number, percent, times
 from rapport.clock import from_us
@@ -17,7 +18,7 @@ from rapport.clock import from_us
 __all__ = ["page_of"]
 
 _TOLD_APART = 0.05
-"""A share that differs from history's by this much is marked."""
+"""A share that differs from history's by this much is marked, and one of what history lacks."""
 
 
 def page_of(report: AuditReport) -> str:
@@ -172,7 +173,8 @@ def _range_words(field: FieldReport) -> str:
 
 
 def _text(one: TextReport) -> str:
-    kind = ' class="changed"' if abs(one.now - one.before) >= _TOLD_APART else ""
+    changed = abs(one.now - one.before) >= _TOLD_APART or (not one.before and one.now >= FEW)
+    kind = ' class="changed"' if changed else ""
     return (
         f"<span><code>{escape(one.text)}</code> <b{kind}>{percent(one.now)}</b> <i>({percent(one.before)})</i></span>"
     )

@@ -100,19 +100,23 @@ def _hours(profile: Profile, known: int) -> list[Finding]:
             odd.append(hour)
     found = []
     if empty:
-        expected = sum(float(np.median(profile.hours[LAST_WEEK : known + 1 : LAST_WEEK, hour])) for hour in empty)
+        expected, rows = _of_hours(profile, empty, known)
         text = f"no events in {_named(profile, empty)}, where {number(expected)} are usual"
         fence = Fence(expected, expected, expected)
-        found.append(_finding(profile, "volume", "empty_hours", "", "alarm", 0, fence, None, text, empty[0]))
+        found.append(_finding(profile, "volume", "empty_hours", "", "alarm", 0, fence, rows, text, empty[0]))
     if odd:
-        now = int(profile.hours[0, odd].sum())
-        weeks = profile.hours[LAST_WEEK : known + 1 : LAST_WEEK][:, odd]
-        expected = float(np.median(weeks, axis=0).sum())
-        text = f"{number(now)} events in {_named(profile, odd)}; {number(expected)} are usual"
-        rows = profile.hours[:, odd].sum(axis=1)
+        expected, rows = _of_hours(profile, odd, known)
+        text = f"{number(rows[0])} events in {_named(profile, odd)}; {number(expected)} are usual"
         fence = Fence(expected, expected, expected)
-        found.append(_finding(profile, "volume", "odd_hours", "", "warning", now, fence, rows, text, odd[0]))
+        found.append(_finding(profile, "volume", "odd_hours", "", "warning", int(rows[0]), fence, rows, text, odd[0]))
     return found
+
+
+def _of_hours(profile: Profile, hours: list[int], known: int) -> tuple[float, Counts]:
+    """How many events are usual in some hours together, and how many there were on each day."""
+    rows: Counts = profile.hours[:, hours].sum(axis=1)
+    weeks = profile.hours[LAST_WEEK : known + 1 : LAST_WEEK][:, hours]
+    return float(np.median(weeks, axis=0).sum()), rows
 
 
 def _named(profile: Profile, hours: list[int]) -> str:
@@ -130,7 +134,7 @@ def _finding(
     severity: Severity,
     now: int,
     fence: Fence,
-    rows: Counts | None,
+    rows: Counts,
     text: str,
     hour: int = 0,
 ) -> Finding:
@@ -146,7 +150,7 @@ def _finding(
         usual=fence.expected,
         low=fence.low,
         high=fence.high,
-        last_week=None if rows is None else float(rows[LAST_WEEK]),
+        last_week=float(rows[LAST_WEEK]),
         events=now,
         text=text,
         advice=advice_on(check, what, profile.topic if check == "volume" else ""),
