@@ -58,7 +58,7 @@ WORLDS = (
 
 def measure(quick: bool) -> list[Measurement]:
     """Percent of figures outside, ours beside a peer's each; then findings of whole audits."""
-    repeat = 200 if quick else 2_000
+    repeat = 100 if quick else 500
     found = []
     for world in WORLDS:
         random = np.random.default_rng(WORLDS.index(world))
@@ -76,7 +76,7 @@ def measure(quick: bool) -> list[Measurement]:
                     peer_value=float(value),
                 )
             )
-    return [*found, _whole(worlds=1 if quick else 5)]
+    return [*found, _whole(worlds=1 if quick else 3)]
 
 
 def _days(world: World, random: np.random.Generator) -> tuple[Ints, Ints]:
