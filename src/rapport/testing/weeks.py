@@ -47,8 +47,8 @@ def one_day(day: int, rows: int, random: np.random.Generator) -> Columns:
         "page": random.choice(_PAGES, rows),
         "session_id": _named("s", random.integers(0, 2**40, rows)),
         "quantity": random.integers(1, 4, rows),
-        "price_micros": np.where(priced, price.astype(np.int64).astype(object), None),
-        "currency": np.where(priced, "EUR", None),
+        "price_micros": _given(price.astype(np.int64), priced),
+        "currency": _given(np.full(rows, "EUR"), priced),
     }
 
 
@@ -74,6 +74,13 @@ def append(archive: Archive, columns: Columns, number: int) -> None:
     ]
     table = with_source(pa.table(arrays, schema=schema), 0, np.full(rows, number), np.arange(1, rows + 1))
     archive.append(TOPIC, table, writer="bus-0", position=Position(number + 1, 0))
+
+
+def _given(values: np.ndarray[Any, Any], given: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Objects: the values that are given, None for the others."""
+    found = values.astype(object)
+    found[~given] = None
+    return found
 
 
 def _named(prefix: str, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
