@@ -20,8 +20,10 @@ from rapport.bus.keys import partition_for
 from rapport.bus.membership import FixedMembership, commit_each
 from rapport.bus.protocol import START, Hop, Message, Position
 from rapport.bus.redis_reader import Entry, RedisReader, SharedRead, parse_id, to_id
+from rapport.bus.redis_room import MemoryRoom
 from rapport.bus.share import WHOLE, Share
 from rapport.errors import BusError, BusFull, BusUnavailable, PositionMoved, SettingsError
+from rapport.events.schema import TOPICS
 
 __all__ = ["RedisStreamsBus"]
 
@@ -71,6 +73,7 @@ class RedisStreamsBus:
         self._count = self._redis.register_script(scripts.COUNT)
         self._trimmed = self._redis.register_script(scripts.TRIMMED)
         self._shared = SharedRead(self)
+        self._memory = MemoryRoom(self._redis)
         self._layout_known = False
 
     def close(self) -> None:
@@ -88,6 +91,7 @@ class RedisStreamsBus:
         return FixedMembership(self, topics, share)
 
     def publish(self, messages: Sequence[Message]) -> None:
+        self._check_memory(messages)
         streams, totals, records = self._routed(messages)
         keys = [_PARTITIONS, _ENDS, *streams]
         for at in range(0, len(records), _CHUNK):
@@ -142,6 +146,7 @@ class RedisStreamsBus:
         counts: Mapping[str, int] | None = None,
     ) -> None:
         """`commit` for positions of any form; "0-0" is the one of a group that has none. Raises what `commit` does."""
+        self._check_memory(outputs)
         streams, totals, records = self._routed(outputs)
         amounts: list[Any] = list(chain.from_iterable((counts or {}).items()))
         head = [_field(group, topic, partition), expected, position, len(amounts) // 2, *amounts]
@@ -287,6 +292,12 @@ class RedisStreamsBus:
             )
         self._check_answer(answer, streams)
         self._partitions = partitions
+
+    def _check_memory(self, messages: Sequence[Message]) -> None:
+        """Refuse events of producers when Redis is nearly full. What the flows write is none."""
+        if any(message.topic in TOPICS for message in messages):
+            with self._reached():
+                self._memory.check()
 
     def _check_answer(self, answer: list[Any], streams: list[str]) -> None:
         if answer[0] == b"partitions":
