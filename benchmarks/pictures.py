@@ -22,7 +22,7 @@ _BYTES = ("B", "KB", "MB", "GB", "bytes")
 
 def pictures(group: Group, folder: Path) -> Iterator[Path]:
     """Write `performance-<name>.svg` of what is a rate or a time, `…-memory.svg` of what is bytes, `…-lines.svg` of
-    what was measured over a parameter, and `…-time.svg` of a run's course, each only when there is something to draw."""
+    what was measured over a parameter, and `…-time.svg` of a run's course, each only when there is any of it."""
     lined = [one for one in group.measurements if one.x is not None and not one.timed]
     timed = [one for one in group.measurements if one.timed]
     single = [one for one in group.measurements if one.x is None]

@@ -1,8 +1,8 @@
 """A surge: a minute of ten times what an installation can take, over HTTP, and how it works that off.
 
-A worker, the archive and triggers with a tenth of a processor each, so that two cores can make ten times what they take;
-the service and Redis with what they need. A fifth of the surge's senders come back when they are refused, until all is
-taken; the others give up. Everything that was taken is held against SQL over what was sent. As `make surge` does it.
+A worker, the archive and triggers with a tenth of a processor each, so that two cores can make ten times what they
+take; the service and Redis with what they need. A fifth of the surge's senders come back when they are refused, until
+all is taken; the others give up. All that was taken is held against SQL over what was sent. As `make surge` does it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _figures(run: SurgeRun, outcome: Outcome) -> Iterator[Measurement]:
     )
     yield Measurement(name="from the end of the surge until nothing waits", unit="s", value=outcome.worked_off_s)
     p50, p99, longest = outcome.decision_ms
-    note = f"{outcome.decisions:,} decisions, all answered, with features; the slowest took {longest:,.0f} ms."
+    note = f"All {outcome.decisions:,} decisions were answered, with features; the slowest took {longest:,.0f} ms."
     yield Measurement(
         name="decisions meanwhile", unit="ms", value=p50, p99=p99, samples=outcome.decisions, better="lower", note=note
     )

@@ -24,8 +24,10 @@ _LOOK_EVERY_S = 0.25
 _SHARE_OF_LOOKING = 0.1
 """Most of the time that is spent on looking."""
 _REMEMBERED_S = 30.0
-_UNKNOWN_S = 5
-_GROWING_S = 30
+_UNKNOWN_S = 2
+_HANGING_S = 30
+_LONGEST_TURN_S = 5.0
+"""Ingest is done with thousands of events at once: in less time than this, nothing done says nothing."""
 _LONGEST_S = 60
 
 
@@ -81,12 +83,12 @@ class _Topic:
 
     def after_s(self, max_lag: int) -> int:
         """When a tenth of what may wait will be free, as fast as ingest has been lately."""
-        if len(self.looks) < 2:
+        if not self.looks:
             return _UNKNOWN_S
         first, last = self.looks[0], self.looks[-1]
         done = first.lag + last.admitted - first.admitted - last.lag
-        if done <= 0 or last.at_s <= first.at_s:
-            return _GROWING_S
+        if done <= 0:
+            return _UNKNOWN_S if last.at_s - first.at_s < _LONGEST_TURN_S else _HANGING_S
         too_many = max(0.0, self.lag - 0.9 * max_lag)
         return min(_LONGEST_S, max(1, ceil(too_many * (last.at_s - first.at_s) / done)))
 

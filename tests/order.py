@@ -14,6 +14,8 @@ __all__ = ["group_of", "in_order"]
 
 _TOGETHER = ("consistency", "monitoring", "serving", "simulate", "training")
 """Folders whose tests share what takes seconds to make."""
+_BESIDE = {"surge/test_surge.py": "kafka/test_million.py"}
+"""Files that start their processes from the same one, which takes seconds to import everything."""
 _LONGEST_FIRST = (
     "ops/test_installation.py",
     "metrics/test_watched.py",
@@ -21,7 +23,6 @@ _LONGEST_FIRST = (
     "kafka/test_million.py",
     "serving",
     "flows/test_rebuild.py",
-    "surge/test_surge.py",
 )
 """Groups that take half a minute or more."""
 
@@ -29,7 +30,8 @@ _LONGEST_FIRST = (
 def group_of(path: Path) -> str:
     """What a file's tests are run with, by one process, one after the other."""
     file = path.relative_to(ROOT / "tests")
-    return file.parts[0] if file.parts[0] in _TOGETHER else file.as_posix()
+    name = file.parts[0] if file.parts[0] in _TOGETHER else file.as_posix()
+    return _BESIDE.get(name, name)
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:

@@ -45,7 +45,7 @@ _BYTES_AN_EVENT = 1_500
 that is remembered."""
 _BYTES_AN_ID = 60
 """What is kept of an event for the ten to twenty minutes in which it could come again."""
-_MORE_OF_A_PROCESS = 250 * _MB
+_MORE_OF_A_PROCESS = 400 * _MB
 """What a process may take more than before the surge, whatever its length."""
 
 
@@ -159,6 +159,8 @@ class SurgeRun:
         """
         settings = self.project.settings
         Paths(settings).run.mkdir()
+        # Everything is imported there while this process is busy.
+        forking().Barrier(1)
         apply_declarations(settings)
         with self.project.client() as client:
             client.set(WORLD_CLOCK_KEY, msgspec.json.encode(WorldClock(0, NOW_US, 0.0)))
@@ -233,11 +235,8 @@ class SurgeRun:
             process.join(30)
 
     def _until_read(self, bus: Bus, flows: list[BaseProcess], *only: str) -> None:
-        settings = load_settings(self.environment)
         deadline, last = time.monotonic() + _STUCK_S, -1
-        while left := sum(
-            lag for (group, _, _), lag in lags_by_partition(settings, bus).items() if _is_of(group, only)
-        ):
+        while left := self._waiting(bus, only):
             if any(process.exitcode is not None for process in flows):
                 raise RuntimeError(f"a flow ended by itself; the logs are in {self.project.root}")
             if left != last:
@@ -245,6 +244,11 @@ class SurgeRun:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{left:,} events are not read for {_STUCK_S:g} s; see {self.project.root}")
             time.sleep(0.02)
+
+    def _waiting(self, bus: Bus, only: Sequence[str]) -> int:
+        """Events that groups have not done yet, of those named or of all."""
+        lags = lags_by_partition(load_settings(self.environment), bus)
+        return sum(lag for (group, _, _), lag in lags.items() if not only or group in only)
 
     def _end(self, flows: list[BaseProcess]) -> None:
         for process in flows:
@@ -261,7 +265,7 @@ class SurgeRun:
         times_ms = [1_000 * took_s for _, took_s in self._decided]
         p50, p99 = np.percentile(times_ms, (50, 99))
         outcome.decisions = len(times_ms)
-        outcome.decision_ms = (round(p50, 2), round(p99, 2), round(max(times_ms), 2))
+        outcome.decision_ms = (round(float(p50), 2), round(float(p99), 2), round(max(times_ms), 2))
         outcome.degraded = dict(
             Counter(code for _, _, _, answer in load.answers for code in answer.get("degraded", ()))
         )
@@ -330,7 +334,3 @@ class SurgeRun:
 
     def _room(self) -> int:
         return len(TOPICS) * (self.limits.max_lag if self._over_http else self.limits.max_length)
-
-
-def _is_of(group: str, only: Sequence[str]) -> bool:
-    return not only or group in only
