@@ -33,9 +33,9 @@ _COUNTS = f"{_PREFIX}:counts"
 _PARTITIONS = f"{_PREFIX}:partitions"
 _ENDS = f"{_PREFIX}:ends"
 _CHUNK = 4 * 500
-"""Values of one call: 500 records. Redis answers nobody else in the few milliseconds that it takes; ten times as many hold
-up whoever reads features for 25 ms, and are no faster."""
-_COUNT_STEP = 5_000
+"""Values of one call: 500 records. Redis answers nobody else in the few milliseconds that it takes; ten times as many
+hold up whoever reads features for 25 ms, and are no faster."""
+_COUNT_STEP = 1_000
 _NO_LIMIT = 1 << 53
 _TRIM_STEP = 2_000
 
