@@ -72,6 +72,7 @@ class Outcome:
 
     Attributes:
         sustainable: events per second that went through before the surge, in one long queue.
+        surge_rate: events per second that were given in the surge for the first time.
         offered, taken, given_up: records, in all; those of senders that come back are all taken.
         refusals: requests that were refused.
         longest_lag: events that waited for ingest, at most.
@@ -82,6 +83,7 @@ class Outcome:
     """
 
     sustainable: float = 0.0
+    surge_rate: float = 0.0
     offered: int = 0
     taken: int = 0
     given_up: int = 0
@@ -297,10 +299,18 @@ class SurgeRun:
         outcome.refusals = len(self.attempts) - len(taken)
         outcome.given_up = sum(one.records for one in self.attempts if not one.taken and one.chunk in gone)
         outcome.offered = outcome.taken + outcome.given_up
+        outcome.surge_rate = round(self._first_given() / self.plan.surge_s)
         if lost := back - {one.chunk for one in taken}:
             outcome.findings.append(f"{len(lost)} chunks of senders that come back were never taken")
         if any(one.later_s <= 0 for one in self.attempts if not one.taken):
             outcome.findings.append("a refusal does not say when to come back")
+
+    def _first_given(self) -> int:
+        """Records that were due in the surge, and given in it or held back because a refusal said so."""
+        start_s, end_s = self.plan.before_s, self.plan.before_s + self.plan.surge_s
+        back, gone = ({number for at_s, number in due if start_s <= at_s < end_s} for due in self.plan.due())
+        given = {one.chunk for one in self.attempts if one.chunk in gone and one.at_s < end_s + 1}
+        return CHUNK * (len(given) + len(back))
 
     def _check_counts(self, bus: Bus) -> None:
         """accepted + dead letters = what was taken, and each dead letter is one that had to be."""

@@ -11,7 +11,7 @@ from tests.surge.run import Limits, SurgeRun
 
 def test_ten_times_what_can_be_taken(tmp_path: Path) -> None:
     # Fast again after the surge: how long it takes to work it off is what `make surge` shows.
-    limits = Limits(share=0.15, relief=True, max_lag=1_000, max_length=20_000)
+    limits = Limits(share=0.1, relief=True, max_lag=1_000, max_length=20_000)
     run = SurgeRun(tmp_path, World(5, CHUNK, 300), limits, print)
     try:
         outcome = run.go(calibrate=4, before_s=1, surge_s=3, after_s=1)
