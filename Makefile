@@ -35,6 +35,8 @@ LASTS ?= 60
 TESTERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 SURGE ?=
 export UV_PROJECT_ENVIRONMENT := $(if $(PYTHON),.cache/venv-$(PYTHON),.venv)
+# A project of many processes: none compiles what another one has.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(UV_PROJECT_ENVIRONMENT)/bin
 COMPILED := $(UV_PROJECT_ENVIRONMENT)/.engine-compiled
 

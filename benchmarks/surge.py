@@ -1,7 +1,7 @@
 """A surge: a minute of ten times what an installation can take, over HTTP, and how it works that off.
 
 A worker, the archive and triggers with 6% of a processor each, so that two cores can make ten times what they
-take; the service and Redis with what they need. A fifth of the surge's senders come back when they are refused, until
+take; the service and Redis with what they need. A tenth of the surge's senders come back when they are refused, until
 all is taken; the others give up. All that was taken is held against SQL over what was sent. As `make surge` does it.
 """
 
@@ -26,10 +26,10 @@ def measure(quick: bool) -> list[Measurement]:
     """How much was offered, taken and refused, how decisions went on, and the course of it all."""
     with tempfile.TemporaryDirectory(prefix="rapport-") as folder:
         run = SurgeRun(
-            Path(folder), World(1, CHUNK, 5_000), Limits(share=0.06, max_lag=10_000, max_length=40_000), print
+            Path(folder), World(1, CHUNK, 2_000), Limits(share=0.06, max_lag=10_000, max_length=40_000), print
         )
         try:
-            outcome = run.go(calibrate=12, before_s=10, surge_s=6 if quick else 60, after_s=10)
+            outcome = run.go(calibrate=12, before_s=8, surge_s=6 if quick else 60, after_s=5)
         finally:
             run.project.redis.stop()
     if outcome.findings:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
@@ -65,27 +65,27 @@ class _Look(NamedTuple):
 class _Topic:
     """How far ingest is behind in one topic: looks since something waited, and what was admitted here, in all."""
 
-    looks: deque[_Look] = field(default_factory=deque)
+    looks: Sequence[_Look] = ()
+    """Replaced, never changed: they are read without a lock."""
     admitted: int = 0
 
     @property
     def lag(self) -> int:
         """Events that wait: as last seen, and what was admitted here since."""
-        return self.looks[-1].lag + self.admitted - self.looks[-1].admitted if self.looks else self.admitted
+        looks = self.looks
+        return looks[-1].lag + self.admitted - looks[-1].admitted if looks else self.admitted
 
     def remember(self, now_s: float, lag: int) -> None:
-        if not lag:
-            # How fast ingest is, is what it does while there is something to do.
-            self.looks.clear()
-        while self.looks and now_s - self.looks[0].at_s > _REMEMBERED_S:
-            self.looks.popleft()
-        self.looks.append(_Look(now_s, lag, self.admitted))
+        # How fast ingest is, is what it does while there is something to do.
+        before = [look for look in self.looks if now_s - look.at_s <= _REMEMBERED_S] if lag else []
+        self.looks = (*before, _Look(now_s, lag, self.admitted))
 
     def after_s(self, max_lag: int) -> int:
         """When a tenth of what may wait will be free, as fast as ingest has been lately."""
-        if not self.looks:
+        looks = self.looks
+        if not looks:
             return _UNKNOWN_S
-        first, last = self.looks[0], self.looks[-1]
+        first, last = looks[0], looks[-1]
         done = first.lag + last.admitted - first.admitted - last.lag
         if done <= 0:
             return _UNKNOWN_S if last.at_s - first.at_s < _LONGEST_TURN_S else _HANGING_S

@@ -12,7 +12,7 @@ TIMES = 10
 """How many times the sustainable rate a surge has."""
 BASE = 0.4
 """The load before and after it, in sustainable rates."""
-PATIENT = 0.2
+PATIENT = 0.1
 """The part of a surge whose senders come back until all is taken; the others give up when they are refused."""
 
 
