@@ -29,7 +29,7 @@ def measure(quick: bool) -> list[Measurement]:
             Path(folder), World(1, CHUNK, 2_000), Limits(share=0.06, max_lag=10_000, max_length=40_000), print
         )
         try:
-            outcome = run.go(calibrate=12, before_s=8, surge_s=6 if quick else 60, after_s=5)
+            outcome = run.go(calibrate=8, before_s=8, surge_s=6 if quick else 60, after_s=5)
         finally:
             run.project.redis.stop()
     if outcome.findings:

@@ -15,9 +15,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from rapport.bus import Bus, open_bus
+from rapport.bus import Bus, Message, open_bus
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.dead_letters import DEAD_LETTERS
+from rapport.decisions.log import DECISIONS_TOPIC
+from rapport.errors import BusFull
 from rapport.settings import load_settings
 from rapport.supervisor.declarations import apply_declarations
 from rapport.supervisor.lag import lags_by_partition
@@ -197,7 +199,9 @@ class SurgeRun:
 
     def _put(self, bus: Bus, chunks: int) -> None:
         for _ in range(chunks):
-            bus.publish(messages_of(self.world.chunk(self._next))[0])
+            messages, _ = messages_of(self.world.chunk(self._next))
+            while not _published(bus, messages):
+                time.sleep(0.05)
             self._taken.append(self._next)
             self._next += 1
 
@@ -248,9 +252,10 @@ class SurgeRun:
             time.sleep(0.02)
 
     def _waiting(self, bus: Bus, only: Sequence[str]) -> int:
-        """Events that groups have not done yet, of those named or of all."""
+        """Events that groups have not done yet, of those named or of all. There are always decisions."""
         lags = lags_by_partition(load_settings(self.environment), bus)
-        return sum(lag for (group, _, _), lag in lags.items() if not only or group in only)
+        events = {place: lag for place, lag in lags.items() if place[1] != DECISIONS_TOPIC}
+        return sum(lag for (group, _, _), lag in events.items() if not only or group in only)
 
     def _end(self, flows: list[BaseProcess]) -> None:
         for process in flows:
@@ -344,3 +349,11 @@ class SurgeRun:
 
     def _room(self) -> int:
         return len(TOPICS) * (self.limits.max_lag if self._over_http else self.limits.max_length)
+
+
+def _published(bus: Bus, messages: Sequence[Message]) -> bool:
+    try:
+        bus.publish(messages)
+    except BusFull:
+        return False
+    return True
