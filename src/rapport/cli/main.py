@@ -24,6 +24,7 @@ from rapport.cli import (
     rebuilding,
     schemas,
     simulation,
+    text,
     triggers,
     views,
     webhooks,
@@ -94,7 +95,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive):
+for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, text.text):
     app.add_typer(_group)
 
 
