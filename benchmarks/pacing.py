@@ -57,4 +57,3 @@ def paced(
             else:
                 time.sleep(look_s)
         time.sleep(max(0.0, slice_end - time.perf_counter()))
-    world.until_done()
