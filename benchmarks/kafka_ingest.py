@@ -84,7 +84,7 @@ def _stages(kind: str, costs: dict[str, Cost]) -> Iterator[Measurement]:
 
 
 def _rate(name: str, cost: Cost) -> Measurement:
-    note = f"{1 / cost.clock:,.0f} events/s by the clock, on one core"
+    note = f"{1 / cost.clock:,.0f} events/s by the clock, on one core" if cost.clock > 0 else ""
     return Measurement(name=name, unit="events/s", value=1 / cost.processor, note=note)
 
 

@@ -54,7 +54,7 @@ class Cost(msgspec.Struct):
 
 
 class Stages:
-    """Adds up the processor time of calls of the flow's thread, each without those inside it that are watched too."""
+    """Adds up the processor time of calls by the flow's thread, each without those inside it that are watched too."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -104,7 +104,6 @@ def watched() -> Stages:
     stages.watch(flows.check, "derive", "derive")
     stages.watch(flows.check, "encode_blocks", "encode")
     stages.watch(SeenEvents, "claim", "dedupe")
-    stages.watch(KafkaBus, "commit_all", "publish and commit, the flow's part")
     stages.watch(Updater, "apply", "apply")
     for name in ("ask", "receive", "write", "refused"):
         stages.watch(Session, name, "store")
@@ -144,28 +143,24 @@ def chain(kind: str, runtime: Runtime, declared: Declared, stages: Stages) -> Ca
 
 @contextmanager
 def _clocked(stages: dict[str, float]) -> Iterator[Cost]:
-    """What happens meanwhile, in this process; what its further threads did counts as `Kafka's client`."""
+    """What happens meanwhile, in this process."""
     cost = Cost(0.0, 0.0)
-    before, threads = dict(stages), _readers()
+    before, read = dict(stages), _reading()
     processor, clock, own = time.process_time(), time.perf_counter(), time.thread_time()
     yield cost
     cost.processor, cost.clock = time.process_time() - processor, time.perf_counter() - clock
     own = time.thread_time() - own
     cost.stages = {name: spent - before.get(name, 0.0) for name, spent in stages.items()}
     cost.stages["the flow's rest"] = own - sum(cost.stages.values())
-    cost.stages["fetch, the reading thread"] = reading = sum(
-        spent - threads.get(thread, 0.0) for thread, spent in _readers().items()
-    )
-    cost.stages["Kafka's client, its threads"] = cost.processor - own - reading
+    cost.stages["fetch, the reading thread"] = reading = _reading() - read
+    cost.stages["Kafka's client and the commits, their threads"] = cost.processor - own - reading
 
 
-def _readers() -> dict[int | None, float]:
-    """Processor seconds of each thread that reads for a group."""
-    return {
-        thread.native_id: int(Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[0]) / 1e9
-        for thread in threading.enumerate()
-        if thread.name.startswith("kafka-")
-    }
+def _reading() -> float:
+    """Processor seconds of the threads that read for groups."""
+    numbers = [thread.native_id for thread in threading.enumerate() if thread.name.startswith("kafka-")]
+    spent = [Path(f"/proc/self/task/{number}/schedstat").read_text().split()[0] for number in numbers]
+    return sum(map(int, spent)) / 1e9
 
 
 def _of_one(few: Cost, many: Cost, events: int) -> Cost:
