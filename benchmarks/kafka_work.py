@@ -101,8 +101,7 @@ def watched() -> Stages:
     stages = Stages()
     stages.watch(rapport.bus.kafka_member, "to_batch", "fetch, the flow's part")
     stages.watch(flows.check, "decode_many", "decode")
-    stages.watch(flows.check, "derive", "derive")
-    stages.watch(flows.check, "encode_blocks", "encode")
+    stages.watch(flows.check, "derive", "derive columns")
     stages.watch(SeenEvents, "claim", "dedupe")
     stages.watch(Updater, "apply", "apply")
     for name in ("ask", "receive", "write", "refused"):
