@@ -105,6 +105,12 @@ class Settings:
     retention: str = ""
     """How many days of event time the archive keeps of each topic, as `chat_messages=90 customer_clicks=400`; a topic
     that is not named is kept for ever."""
+    audit_every_h: float = 24.0
+    """Time between two audits of the archive's topics, hours; 0: none but those that `rapport audit` makes."""
+    audit_kept: int = 60
+    """Audits that are kept, each a page and a JSON file."""
+    audit_late_s: int = 3600
+    """From this lateness on an audit counts an event as late, seconds."""
     delivery_url: str = ""
     """Where firings of triggers are posted to (`https://…`; `http://` on this machine only). Empty: nowhere."""
     delivery_secret_file: str = ""
@@ -142,6 +148,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
     "archive_versions_days": (0, 3_650),
+    "audit_every_h": (0, 8_760),
+    "audit_kept": (1, 10_000),
+    "audit_late_s": (1, 31_536_000),
     "delivery_timeout_s": (0.1, 60),
     "delivery_tries": (1, 100),
     "triggers_days": (1, 3_650),

@@ -75,6 +75,17 @@ CASES: dict[str, tuple[Series, Series]] = {
             'rapport_flow_dead_letters_total{reason="duplicate"}': "0+50x40",
         },
     ),
+    "RapportAuditAlarms": (
+        {'rapport_audit_findings{topic="a",check="missing",severity="alarm"}': "0x9 1x30"},
+        {
+            'rapport_audit_findings{topic="a",check="missing",severity="alarm"}': "0x40",
+            'rapport_audit_findings{topic="a",check="missing",severity="warning"}': "3x40",
+        },
+    ),
+    "RapportAuditOld": (
+        {"rapport_audit_timestamp_seconds": "-180000x40"},
+        {"rapport_audit_timestamp_seconds": "0x40"},
+    ),
     "RapportRowsDamaged": (
         {'rapport_online_rows_total{result="damaged",topic="a"}': "0x29 1x10"},
         {'rapport_online_rows_total{result="written",topic="a"}': "0+9x40"},
