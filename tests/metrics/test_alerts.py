@@ -62,6 +62,13 @@ CASES: dict[str, tuple[Series, Series]] = {
             'rapport_lag_events{group="archive",topic="a",partition="0"}': "0+10x40",
         },
     ),
+    "RapportProducersRefused": (
+        {'rapport_http_answers_total{path="/events",status="429"}': "0+10x40"},
+        {
+            'rapport_http_answers_total{path="/events",status="202"}': "0+900x40",
+            'rapport_http_answers_total{path="/events",status="429"}': "0x20 5x20",
+        },
+    ),
     "RapportFeaturesLate": (delays("features", "60.0"), delays("features", "0.5")),
     "RapportArchiveBehind": (delays("archive", "300.0"), delays("archive", "60.0")),
     "RapportDeadLetters": (
