@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bentos.freshness import STALLED_AFTER_S, Freshness
 from bentos.metrics import LATENCY_BUCKETS_S, Metrics, render
-from bentos.reasons import phrase_of, top_reasons, value_text
 from rapport.bus.protocol import Bus, Message, Position
 from rapport.client import Client
 from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, decode_record, make_situation
+from rapport.decisions.reasons import phrase_of, top_reasons, value_text
 from rapport.decisions.situation import cart_abandoned
 from rapport.errors import BusUnavailable, RequestRefused, ServiceError
 from rapport.testing.bus import MemoryBus

@@ -14,12 +14,14 @@ from rapport.cli import (
     consistency,
     customers,
     data,
+    decisions,
     demo,
     drift,
     erasing,
     letters,
     metrics,
     models,
+    policies,
     processes,
     rebuilding,
     schemas,
@@ -43,6 +45,7 @@ EXIT_CODES = {
     5: "a process of `rapport up` is not running, does not work or cannot be started",
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
     archiving.EXIT_UNSOUND: "`rapport archive verify` found what should not be",
+    decisions.EXIT_NOT_REPLAYED: "`rapport replay-decision` came to something else, or what it needs is gone",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
 }
@@ -84,6 +87,8 @@ for _command in (
     triggers.triggers,
     customers.features,
     customers.decide,
+    decisions.explain,
+    decisions.replay_decision,
     models.train,
     models.promote,
     models.rollback,
@@ -94,7 +99,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive):
+for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, policies.policy):
     app.add_typer(_group)
 
 

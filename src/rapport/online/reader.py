@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rapport.online.asking import asker
 from rapport.online.asking_async import async_asker
 from rapport.online.assembly import Assembly
+from rapport.online.imagining import EventColumns, imagine
 from rapport.online.keys import KeyMaker
 from rapport.online.plain import PlainView
 from rapport.online.questions import Hashes, HashFields, Reply
@@ -51,6 +52,7 @@ class OnlineReader:
         self._keys = KeyMaker(project)
         self._assembly = Assembly(views, layouts)
         self._fields = HashFields(self._assembly.fields)
+        self._windowed = _windowed(views)
         self.names = self._assembly.names
         self.kinds = self._assembly.kinds
         self.project = project
@@ -94,6 +96,21 @@ class OnlineReader:
             return await asyncio.to_thread(self.decode, replies, as_of_us)
         return self.decode(replies, as_of_us)
 
+    async def read_with_event(
+        self, customer_id: str, as_of_us: int, view: str, event: EventColumns
+    ) -> tuple[FeatureRows, dict[str, float | None] | None]:
+        """One customer's features as `read_async` gives them, and those of one windowed view as if an event with these
+        columns had just been streamed (`imagine`); None for these when the view is not read, or cannot be.
+        """
+        replies = await self._async_asker.ask(self._question([customer_id])) if self._async_asker else []
+        if not replies:
+            raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
+        if self._assembly.have_changed(replies):
+            return await asyncio.to_thread(self.decode, replies, as_of_us), None
+        found = self._windowed.get(view)
+        imagined = imagine(found[0], replies[0][found[1]], as_of_us, event) if found else None
+        return self.decode(replies, as_of_us), imagined
+
     def absent(self, count: int) -> FeatureRows:
         """Rows of which nothing is known: what a decision works with when the store does not answer."""
         return self.decode([[None] * len(self._assembly.fields)] * count, 0)
@@ -114,3 +131,14 @@ class OnlineReader:
 
     def _question(self, customer_ids: Sequence[str]) -> Hashes:
         return self._fields.of(self._keys.keys(customer_ids))
+
+
+def _windowed(views: Sequence[WindowedView | PlainView]) -> dict[str, tuple[WindowedView, int]]:
+    """Each windowed view by its name, with the place of its stored value in a reply."""
+    found: dict[str, tuple[WindowedView, int]] = {}
+    at = 0
+    for view in views:
+        if isinstance(view, WindowedView):
+            found[view.name] = (view, at)
+        at += len(view.fields)
+    return found

@@ -1,0 +1,59 @@
+"""The message of this turn joined to what was streamed: by ingest's own functions, in the same call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rapport.decisions.record import FeatureValue, Signals
+from rapport.decisions.situation import repeats_10m
+from rapport.events.text import TextSignals
+
+__all__ = ["CONVERSATION", "SAME_MESSAGE_S", "Scalar", "columns_of", "join_signals"]
+
+CONVERSATION = "conversation"
+"""The view that messages go into."""
+SAME_MESSAGE_S = 3.0
+"""A question that was streamed less than this ago is taken for the message itself, not for a repetition of it."""
+Scalar = bool | float | str
+
+
+def columns_of(signals: TextSignals) -> dict[str, Scalar | None]:
+    """The columns that ingest derives from a customer's message with these signals."""
+    return {
+        "message": True,
+        "sentiment": signals.sentiment,
+        "negative": signals.negative,
+        "frustration": signals.frustration,
+        "query": signals.query or None,
+    }
+
+
+def join_signals(
+    signals: TextSignals,
+    intent: str | None,
+    streamed: Mapping[str, FeatureValue],
+    imagined: Mapping[str, FeatureValue] | None,
+    since_message_s: float | None,
+) -> Signals:
+    """The signals of a turn.
+
+    Args:
+        signals: the message's own.
+        streamed: the features as they were read.
+        imagined: the conversation's features as if the message had been streamed now; None when they are not known.
+        since_message_s: how long ago the message was sent, when the chatbot gives it as an event, too; None: not said.
+    """
+    before = repeats_10m(streamed)
+    after = before if imagined is None else repeats_10m(imagined)
+    repeat = after > before
+    if _is_streamed(streamed, since_message_s, repeat):
+        repeat, after = before > 0, before
+    return Signals(round(signals.sentiment, 4), signals.label, signals.frustration, intent, repeat, after)
+
+
+def _is_streamed(streamed: Mapping[str, FeatureValue], since_message_s: float | None, repeat: bool) -> bool:
+    """Whether the stream has this message already."""
+    newest = streamed.get("conversation__since_message_s")
+    if not isinstance(newest, float):
+        return False
+    return newest <= since_message_s if since_message_s is not None else repeat and newest < SAME_MESSAGE_S
