@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from rapport.decisions.record import SlotValue
+from rapport.decisions.record import Money
 
 __all__ = ["FeedbackRequest", "PersonalizeRequest", "SessionData"]
 
@@ -32,7 +32,7 @@ class SessionData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
         | None
     ) = None
     slots: Annotated[
-        dict[SlotName, SlotValue],
+        dict[SlotName, Annotated[str, Meta(max_length=256)] | int | float | bool | Money | None],
         Meta(max_length=64, description="What the chatbot knows, by name; templates are filled from it."),
     ] = {}
 

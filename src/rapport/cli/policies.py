@@ -103,6 +103,23 @@ def show(
     table(columns, [tuple(row.values()) for row in rows], title=f"{path}, {bundle.versions['policy']}")
 
 
+@policy.command()
+def schema(
+    write: Annotated[Path | None, typer.Option(help="Write a file each into this folder.", show_default=False)] = None,
+) -> None:
+    """Print the JSON Schemas of the three files, for editors that check YAML while it is written.
+
+    Example: rapport policy schema --write docs/schemas
+    """
+    from rapport.policy.schema import SCHEMAS, schema_json
+
+    for name in SCHEMAS:
+        if write is None:
+            typer.echo(schema_json(name), nl=False)
+        else:
+            (write / f"{name}.schema.json").write_text(schema_json(name), encoding="utf-8")
+
+
 @policy.command("dry-run")
 def dry_run(
     folder: Folder = None,
