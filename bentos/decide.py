@@ -20,7 +20,7 @@ from rapport.decisions.ids import new_id
 from rapport.decisions.known import known_from
 from rapport.decisions.making import Turn, make_decision
 from rapport.decisions.scoring import Scored, Scorer
-from rapport.decisions.signals import columns_of, join_signals
+from rapport.decisions.signals import asked_before, join_signals, may_repeat
 from rapport.events.text import analyse
 from rapport.policy import Bundle, FollowedPolicy
 
@@ -96,16 +96,16 @@ class Decider:
         session, bundle = request.session_data, self._policy.bundle
         said = analyse(session.message) if session.message else None
         stages.end("message")
-        rows, imagined = await self._features.read(request.customer_id, as_of_us, columns_of(said) if said else None)
-        known = known_from(rows, as_of_us)
+        found = await self._features.read(request.customer_id, as_of_us)
+        known = known_from(found[0] if found else None, as_of_us)
         stages.end("read")
         scored = self._scorer.score(known)
         stages.end("scores")
         signals = None
         if said is not None:
             since_s = (as_of_us - to_us(session.message_time)) / 1e6 if session.message_time else None
-            usable = imagined if known.features else None
-            signals = join_signals(said, bundle.intents.of(said.query), known.features, usable, since_s)
+            imagined = found[1](*asked_before(said)) if found and may_repeat(known.features) else None
+            signals = join_signals(said, bundle.intents.of(said.query), known.features, imagined, since_s)
         about = Session(session.channel, session.page, session.locale, session.slots)
         turn = Turn(new_id(as_of_us), as_of_us, known, signals, about, self._stale())
         decision = make_decision(turn, scored, bundle)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Protocol
 
 from bentos.breaker import Breaker
 from bentos.metrics import Metrics
-from rapport.decisions.signals import CONVERSATION
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
-from rapport.online.imagining import EventColumns
+from rapport.online.imagining import Imagine
 
-__all__ = ["FeatureGateway", "Imagined", "Reader"]
-
-Imagined = dict[str, float | None] | None
-"""The conversation's features with the message counted."""
+__all__ = ["FeatureGateway", "Reader"]
 
 _logger = logging.getLogger(__name__)
 
@@ -25,11 +20,7 @@ _logger = logging.getLogger(__name__)
 class Reader(Protocol):
     """Reads rows of features (rapport.online.OnlineReader)."""
 
-    async def read_async(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows: ...
-
-    async def read_with_event(
-        self, customer_id: str, as_of_us: int, view: str, event: EventColumns
-    ) -> tuple[FeatureRows, Imagined]: ...
+    async def read_and_imagine(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine]: ...
 
 
 class FeatureGateway:
@@ -49,44 +40,36 @@ class FeatureGateway:
         self._deadline_s = deadline_s
         self._metrics = metrics
 
-    async def read(
-        self, customer_id: str, as_of_us: int, message: EventColumns | None = None
-    ) -> tuple[FeatureRows | None, Imagined]:
-        """One customer's row (n = 1), and the conversation's features as if `message` had been streamed (None without
-        one); None when the store does not answer within the deadline."""
+    async def read(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
+        """One customer's row (n = 1), and what tells what one more event would change; None when the store does not
+        answer within the deadline."""
         if self.breaker.is_open or self.reader is None:
             self._metrics.store_errors["circuit_open"] += 1
-            return None, None
-        return await self._ask(self.reader, customer_id, as_of_us, message)
+            return None
+        return await self._ask(self.reader, customer_id, as_of_us)
 
     async def probe(self, as_of_us: int) -> bool:
         """Ask the store although the breaker may be open; closes it when there is an answer."""
         if self.reader is None:
             return False
         was_open = self.breaker.is_open
-        found = (await self._ask(self.reader, "", as_of_us, None))[0] is not None
+        found = await self._ask(self.reader, "", as_of_us) is not None
         if found and was_open:
             _logger.warning("the online store answers: decisions use features again")
         return found
 
-    async def _ask(
-        self, reader: Reader, customer_id: str, as_of_us: int, message: EventColumns | None
-    ) -> tuple[FeatureRows | None, Imagined]:
-        imagined: Imagined = None
+    async def _ask(self, reader: Reader, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
         try:
             async with asyncio.timeout(self._deadline_s):
-                if message is None:
-                    rows = await reader.read_async([customer_id], as_of_us)
-                else:
-                    rows, imagined = await reader.read_with_event(customer_id, as_of_us, CONVERSATION, message)
+                found = await reader.read_and_imagine(customer_id, as_of_us)
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")
         except StoreError as error:
             self._fail(type(error).__name__, str(error))
         else:
             self.breaker.succeeded()
-            return rows, imagined
-        return None, None
+            return found
+        return None
 
     def _fail(self, kind: str, why: str) -> None:
         self._metrics.store_errors[kind] += 1

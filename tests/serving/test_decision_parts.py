@@ -58,7 +58,7 @@ def test_a_cart_is_abandoned_as_defined(added: float | None, checkout: float | N
 
 
 def test_facts_of_nobody() -> None:
-    situation = make_situation({}, sentiment=Sentiment(), frustration=None, scores={}, segment="Unknown", activity=None)
+    situation = make_situation({}, sentiment=Sentiment(), scores={}, segment="Unknown", activity=None)
     assert not situation.known and not situation.message and situation.repeats == 0 and situation.open_tickets == 0
 
 

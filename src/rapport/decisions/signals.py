@@ -8,24 +8,23 @@ from rapport.decisions.record import FeatureValue, Signals
 from rapport.decisions.situation import repeats_10m
 from rapport.events.text import TextSignals
 
-__all__ = ["CONVERSATION", "SAME_MESSAGE_S", "Scalar", "columns_of", "join_signals"]
+__all__ = ["SAME_MESSAGE_S", "asked_before", "join_signals", "may_repeat"]
 
 CONVERSATION = "conversation"
-"""The view that messages go into."""
+QUERIES = "conversation__queries_10m"
 SAME_MESSAGE_S = 3.0
 """A question that was streamed less than this ago is taken for the message itself, not for a repetition of it."""
-Scalar = bool | float | str
 
 
-def columns_of(signals: TextSignals) -> dict[str, Scalar | None]:
-    """The columns that ingest derives from a customer's message with these signals."""
-    return {
-        "message": True,
-        "sentiment": signals.sentiment,
-        "negative": signals.negative,
-        "frustration": signals.frustration,
-        "query": signals.query or None,
-    }
+def asked_before(signals: TextSignals) -> tuple[str, dict[str, str | None]]:
+    """The view and the event with which to ask whether the message repeats a question: the column `query`, as ingest
+    derives it."""
+    return CONVERSATION, {"query": signals.query or None}
+
+
+def may_repeat(streamed: Mapping[str, FeatureValue]) -> bool:
+    """Whether there was any question that a message could repeat."""
+    return bool(streamed.get(QUERIES))
 
 
 def join_signals(
@@ -40,7 +39,8 @@ def join_signals(
     Args:
         signals: the message's own.
         streamed: the features as they were read.
-        imagined: the conversation's features as if the message had been streamed now; None when they are not known.
+        imagined: the conversation's features as if the message had been streamed now; None when they are not known, or
+            it cannot repeat anything.
         since_message_s: how long ago the message was sent, when the chatbot gives it as an event, too; None: not said.
     """
     before = repeats_10m(streamed)
