@@ -6,18 +6,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from rapport.decisions.degraded import INTERNAL_ERROR
-from rapport.decisions.record import DecisionRecord
+from rapport.decisions.record import Chosen, DecisionRecord
 from rapport.decisions.words import situation_then
 from rapport.policy import Answer, Bundle
 
 __all__ = ["Change", "DryRun", "DryRunReport"]
 
-FIELDS = ("rule", "tone", "template", "offer", "next_action", "ask")
+FIELDS = ("rule", "tone", "template", "text", "offer", "next_action", "ask")
 _EXAMPLES = 3
 
 
@@ -79,14 +78,14 @@ class DryRun:
 
     def _compare(self, record: DecisionRecord, answer: Answer) -> None:
         self._decisions += 1
-        pairs = dict(zip(FIELDS, zip(_logged(record), _answered(answer), strict=True), strict=True))
-        different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        before, after = _named(record), _named(answer)
+        if before["template"] == after["template"] and record.template != answer.template:
+            after["text"] = "another"  # what it says may be personal
+        different = [name for name in FIELDS if before[name] != after[name]]
         self._other_rule += "rule" in different
-        self._changed += bool(different.keys() - {"rule"}) or (
-            (record.template, record.offer, record.next_action) != (answer.template, answer.offer, answer.next_action)
-        )
-        for name, (before, after) in different.items():
-            key = (name, before, after)
+        self._changed += different not in ([], ["rule"])
+        for name in different:
+            key = (name, before[name], after[name])
             self._changes[key] += 1
             examples = self._examples.setdefault(key, [])
             if len(examples) < _EXAMPLES:
@@ -101,13 +100,21 @@ def _not_comparable(record: DecisionRecord) -> str:
     return "" if record.policy_version else "logged before policies had versions"
 
 
-def _logged(record: DecisionRecord) -> tuple[str, ...]:
-    asked = ", ".join(ask.name for ask in record.ask)
-    offer = record.offer.id if record.offer else "none"
-    return record.rule, record.tone, record.template_id, offer, record.next_action.id, asked or "none"
+def _named(made: DecisionRecord | Answer) -> dict[str, str]:
+    """What was or would be answered, field by field, for people."""
+    return {
+        "rule": made.rule,
+        "tone": made.tone,
+        "template": made.template_id,
+        "text": f"of {made.template_id}",
+        "offer": _shown(made.offer),
+        "next_action": _shown(made.next_action),
+        "ask": ", ".join(ask.name for ask in made.ask) or "nothing",
+    }
 
 
-def _answered(answer: Answer) -> tuple[str, ...]:
-    asked: Any = ", ".join(ask.name for ask in answer.ask)
-    offer = answer.offer.id if answer.offer else "none"
-    return answer.rule, answer.tone, answer.template_id, offer, answer.next_action.id, asked or "none"
+def _shown(chosen: Chosen | None) -> str:
+    if chosen is None:
+        return "none"
+    values = ", ".join(f"{name} {value}" for name, value in chosen.values.items())
+    return f"{chosen.id} ({values})" if values else chosen.id
