@@ -4,7 +4,8 @@
     python -m benchmarks --list
 
 NAME: a module of this package, `bytewax_window` say; default: all. --quick: a tenth of the work, for a first look.
---page writes docs/performance.md and its pictures: this run's figures, and the newest saved ones of what was not run.
+--page writes docs/performance.md and its pictures: this run's figures, and of what was not run the newest saved ones
+or what the page says now.
 """
 
 from __future__ import annotations

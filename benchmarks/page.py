@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,20 +21,33 @@ another machine, the figures do not. "Times as good" is over 1 where Rapport is 
 """
 
 
+_AGAIN = re.compile(r"Again: `python -m benchmarks (\w+)`")
+
+
 def write_page(sections: Sequence[Section], docs: Path) -> Path:
     """Write `performance.md` and `images/performance-<benchmark>….svg` into the docs folder; returns the page's path.
+
+    What the page says of other benchmarks stays as it is.
 
     Args:
         sections: at least one; they may be of several runs.
     """
     newest = max((section.run for section in sections), key=lambda run: run.time)
-    lines = [_HEAD, *_machine(newest)]
-    for section in sections:
-        lines += _section(section, newest, docs)
     path = docs / "performance.md"
+    found = _present(path)
+    for section in sections:
+        found[section.group.name] = "\n".join(_section(section, newest, docs)).strip()
     docs.mkdir(exist_ok=True)
-    path.write_text("\n".join(lines).rstrip() + "\n")
+    path.write_text(
+        "\n".join([_HEAD, *_machine(newest)]) + "\n" + "\n\n".join(found[name] for name in sorted(found)) + "\n"
+    )
     return path
+
+
+def _present(path: Path) -> dict[str, str]:
+    """The sections of a page that was written before, by the benchmark that each names in its last line."""
+    sections = path.read_text().split("\n## ")[1:] if path.is_file() else []
+    return {found[1]: f"## {text.strip()}" for text in sections if (found := _AGAIN.search(text))}
 
 
 def _machine(run: Run) -> Iterator[str]:

@@ -78,6 +78,12 @@ def test_the_page_has_tables_pictures_and_the_machine(tmp_path: Path) -> None:
     assert names == ["performance-first-memory.svg", "performance-first.svg", "performance-third-lines.svg"]
     assert all(f"](images/{name})" in text for name in names)
     assert len(next(iter(cells(groups[0].measurements)))) == 8
+    later = Run(datetime(2026, 1, 3, tzinfo=UTC), "def", False, machine, groups[1:2])
+    again = write_page([Section(later, groups[1])], tmp_path).read_text()
+    headings = [line for line in again.splitlines() if line.startswith("## ")]
+    assert headings == ["## The first", "## The second", "## The third"]
+    assert again.count("Measured on 2026-01-02 at commit abc") == 2
+    assert again.count("Measured on 2026-01-03 at commit def") == 1
 
 
 def test_results_are_not_in_the_repository() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -17,7 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
-from rapport.bus.kafka_link import KafkaLink, reached
+from rapport.bus.kafka_link import KafkaLink, reached, settled
 from rapport.bus.protocol import Place, Position
 from rapport.errors import BusError, BusUnavailable, SettingsError
 from rapport.events.schema import TOPICS
@@ -29,14 +29,7 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_EVENT_BYTES = 4 * 1024 * 1024
 """Of topics of events as they are sent: an event that is refused has to fit into a dead letter, in base64."""
 _CREATED_WITHIN_S = 10.0
-_NO_LEADER = (
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-)
+_T = TypeVar("_T")
 
 
 class Extent(NamedTuple):
@@ -79,6 +72,10 @@ class KafkaCluster:
         with self._lock:
             self._made = None
 
+    def _ask(self, call: Callable[[float], _T]) -> _T:
+        """An answer of the admin client, which is given the seconds that are left for it."""
+        return settled(call, self.link.timeout_s, self._look_again)
+
     def ensure(self, topics: Iterable[str], *, partitions: int = 0, **settings: str) -> None:
         """Create the topics that are missing, and look once whether the others are as they must be.
 
@@ -112,10 +109,13 @@ class KafkaCluster:
 
     def _described(self, topics: Sequence[str]) -> dict[str, int]:
         """The number of partitions of each topic that there is."""
+        return self._ask(lambda left_s: self._describe(topics, left_s))
+
+    def _describe(self, topics: Sequence[str], left_s: float) -> dict[str, int]:
         from confluent_kafka import TopicCollection
 
         found = {}
-        futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self.link.timeout_s)
+        futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=left_s)
         for topic, future in futures.items():
             try:
                 found[topic] = len(future.result().partitions)
@@ -127,7 +127,7 @@ class KafkaCluster:
     def _create(self, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
         new = NewTopic(topic, partitions, self._replication, config=dict(settings))
         try:
-            self._admin.create_topics([new], request_timeout=self.link.timeout_s)[topic].result()
+            self._ask(lambda left_s: self._admin.create_topics([new], request_timeout=left_s)[topic].result())
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.INVALID_REPLICATION_FACTOR:
@@ -154,13 +154,17 @@ class KafkaCluster:
         resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in found]
         if not resources:
             return
-        for resource, future in self._admin.describe_configs(resources, request_timeout=self.link.timeout_s).items():
-            if future.result()["message.timestamp.type"].value != "LogAppendTime":
+        for resource, settings in self._ask(lambda left_s: self._settings(resources, left_s)):
+            if settings["message.timestamp.type"].value != "LogAppendTime":
                 raise SettingsError(
                     f"Kafka's topic {resource.name} keeps the times that producers claim, and arrivals are taken from "
                     "it: set its message.timestamp.type to LogAppendTime (`kafka-configs.sh --alter --topic "
                     f"{resource.name} --add-config message.timestamp.type=LogAppendTime`)"
                 )
+
+    def _settings(self, resources: Sequence[Any], left_s: float) -> list[tuple[Any, Any]]:
+        futures = self._admin.describe_configs(list(resources), request_timeout=left_s)
+        return [(resource, future.result()) for resource, future in futures.items()]
 
     def extents(self, places: Iterable[Place]) -> dict[Place, Extent]:
         """Where partitions begin and end; the ends count records whose transactions are open.
@@ -169,25 +173,16 @@ class KafkaCluster:
             BusUnavailable
         """
         wanted = {(self.link.topic(topic), partition): (topic, partition) for topic, partition in places}
-        deadline = time.monotonic() + self.link.timeout_s
+        specs = (OffsetSpec.earliest(), OffsetSpec.latest())
         with reached("ends of partitions"):
-            while True:
-                try:
-                    first, end = (self._ends(wanted, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
-                    break
-                except KafkaException as error:
-                    # A partition that has just been created, or whose broker went down, has another leader soon.
-                    if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.05)
-                    self._look_again()
+            first, end = self._ask(lambda left_s: [self._ends(wanted, spec, left_s) for spec in specs])
         return {place: Extent(first[named], end[named]) for named, place in wanted.items()}
 
-    def _ends(self, wanted: Iterable[Place], spec: Any) -> dict[Place, int]:
+    def _ends(self, wanted: Iterable[Place], spec: Any, left_s: float) -> dict[Place, int]:
         futures = self._admin.list_offsets(
             {TopicPartition(*each): spec for each in wanted},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=self.link.timeout_s,
+            request_timeout=left_s,
         )
         return {(each.topic, each.partition): future.result().offset for each, future in futures.items()}
 
@@ -211,10 +206,7 @@ class KafkaCluster:
                     )
                 )
         with reached(f"positions of {group}"), self._asking:
-            found = asker.committed(wanted, wait_s or self.link.timeout_s)
-            for each in found:
-                if each.error is not None:
-                    raise KafkaException(each.error)
+            found = settled(lambda left_s: _whole(asker.committed(wanted, left_s)), wait_s or self.link.timeout_s)
         skipped = len(self.link.prefix)
         return {
             (each.topic[skipped:], each.partition): to_position(each.offset, each.metadata)
@@ -241,11 +233,8 @@ class KafkaCluster:
             for (topic, part), position in positions.items()
         ]
         request = ConsumerGroupTopicPartitions(self.link.group(group), offsets)
-        (future,) = self._admin.alter_consumer_group_offsets([request], request_timeout=self.link.timeout_s).values()
         try:
-            for each in future.result().topic_partitions:
-                if each.error is not None:
-                    raise KafkaException(each.error)
+            self._ask(lambda left_s: self._alter(request, left_s))
         except KafkaException as error:
             if error.args[0].code() in (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS):
                 raise BusError(
@@ -255,6 +244,10 @@ class KafkaCluster:
             with reached(f"positions of {group}"):
                 raise
 
+    def _alter(self, request: Any, left_s: float) -> None:
+        (future,) = self._admin.alter_consumer_group_offsets([request], request_timeout=left_s).values()
+        _whole(future.result().topic_partitions)
+
     def delete_before(self, topic: str, partition: int, offset: int) -> None:
         """Drop the records before an offset.
 
@@ -263,8 +256,23 @@ class KafkaCluster:
         """
         request = [TopicPartition(self.link.topic(topic), partition, offset)]
         with reached("deleting records"):
-            for future in self._admin.delete_records(request, request_timeout=self.link.timeout_s).values():
-                future.result()
+            self._ask(lambda left_s: self._delete(request, left_s))
+
+    def _delete(self, request: list[Any], left_s: float) -> None:
+        for future in self._admin.delete_records(request, request_timeout=left_s).values():
+            future.result()
+
+
+def _whole(offsets: list[Any]) -> list[Any]:
+    """Offsets, none of which Kafka could not tell or set.
+
+    Raises:
+        KafkaException
+    """
+    for each in offsets:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return offsets
 
 
 def to_offset(position: Position) -> tuple[int, str]:

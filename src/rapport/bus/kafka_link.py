@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
 from rapport.errors import BusError, BusUnavailable, SettingsError
 from rapport.settings import Settings
 
-__all__ = ["KafkaLink", "link_of", "reached", "why"]
+__all__ = ["KafkaLink", "link_of", "reached", "settled", "why"]
 
 _SCHEME = "kafka://"
 _SERVER = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
@@ -33,6 +34,31 @@ _REFUSED = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 )
+_PASSING = (
+    # Who leads a partition, coordinates a group or controls the cluster is being settled, or has just been.
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError._WAIT_COORD,
+    KafkaError.NOT_CONTROLLER,
+    # The broker has too much to do now, or was slow.
+    KafkaError.THROTTLING_QUOTA_EXCEEDED,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+    KafkaError.CONCURRENT_TRANSACTIONS,
+)
+"""Answers that are another one soon: Kafka's protocol lets a client ask again."""
+_ASK_AGAIN_S = 0.05
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -148,6 +174,30 @@ def _password(path: Path) -> str:
     if not lines or not lines[0]:
         raise SettingsError(f"RAPPORT_KAFKA_PASSWORD_FILE: {path} has no password in its first line")
     return lines[0]
+
+
+def settled(call: Callable[[float], _T], within_s: float, before_again: Callable[[], None] = lambda: None) -> _T:
+    """What Kafka answers when leaders and coordinators are settled; right after a broker's start they may not be.
+
+    Args:
+        call: asks; it is given the seconds that are left.
+        within_s: how long it is asked again.
+        before_again: called before each further time.
+
+    Raises:
+        KafkaException: an answer that time does not change, or the last one.
+    """
+    deadline = time.monotonic() + within_s
+    left_s = within_s
+    while True:
+        try:
+            return call(left_s)
+        except KafkaException as error:
+            left_s = deadline - _ASK_AGAIN_S - time.monotonic()
+            if error.args[0].code() not in _PASSING or left_s <= 0:
+                raise
+        time.sleep(_ASK_AGAIN_S)
+        before_again()
 
 
 @contextmanager
