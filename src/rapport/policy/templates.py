@@ -225,6 +225,7 @@ class _Check:
         if used != declared:
             wrong = ", ".join(sorted(used ^ declared))
             raise self._error(f"the text and the declared placeholders differ in: {wrong}", f"text.{locale}")
+        written("decimal", 1, found)  # reads the locale's data now, and not while a decision waits
         return _Text(parts, found)
 
     def _parts(self, text: str, field: str) -> tuple[tuple[str, str], ...]:
