@@ -47,12 +47,10 @@ class Replay:
     Attributes:
         gone: what it would need and is no longer there; then nothing was compared.
         differences: field to (logged, made again).
-        decision: the decision made again; None when something is gone.
     """
 
     gone: tuple[str, ...]
     differences: Mapping[str, tuple[Any, Any]]
-    decision: Decision | None = None
 
     @property
     def same(self) -> bool:
@@ -65,8 +63,8 @@ class Replayer:
     def __init__(self, settings: Settings) -> None:
         self._models = settings.data_dir / "models"
         self._kept = KeptPolicies(settings)
-        self._bundle = lru_cache(maxsize=64)(self._load_bundle)
-        self._loaded = lru_cache(maxsize=64)(self._load_model)
+        self._bundles: dict[tuple[str, ...], Bundle] = {}
+        self._loaded: dict[tuple[str, str, str], Model | Segments] = {}
         self._scorers: dict[tuple[tuple[str, str, str], ...], Scorer] = {}
 
     def replay(self, record: DecisionRecord) -> Replay:
@@ -75,27 +73,36 @@ class Replayer:
         bundle = self.bundle(record)
         if isinstance(bundle, str):
             gone.append(bundle)
-        models = {name: self._loaded(name, record.model_versions.get(name, ""), p) for name, p in record.models.items()}
-        gone += [found for found in models.values() if isinstance(found, str)]
+        wanted = tuple((name, record.model_versions.get(name, ""), print_) for name, print_ in record.models.items())
+        models = [self._model(*one) for one in wanted]
+        gone += [found for found in models if isinstance(found, str)]
         if gone or isinstance(bundle, str):
             return Replay(tuple(gone), {})
-        scored = self._scorer(record, models).score(known_of(record))
+        scored = self._scorer(wanted).score(known_of(record))
         decision = make_decision(turn_of(record), scored, bundle)
-        return Replay((), _differences(record, decision, scored), decision)
+        return Replay((), _differences(record, decision, scored))
 
     def bundle(self, record: DecisionRecord) -> Bundle | str:
         """The policy that decided, or why it is not there."""
         versions = (record.policy_version, record.templates_version, record.intents_version)
-        return self._bundle(versions) if all(versions) else "the policy: the decision does not say its version"
+        if not all(versions):
+            return "the policy: the decision does not say its version"
+        if versions not in self._bundles:
+            named = dict(zip(FILES, versions, strict=True))
+            try:
+                self._bundles[versions] = NEUTRAL if named == NEUTRAL.versions else self._kept.bundle(named)
+            except PolicyError as error:
+                return f"the policy: {error}"
+        return self._bundles[versions]
 
-    def _load_bundle(self, versions: tuple[str, ...]) -> Bundle | str:
-        named = dict(zip(FILES, versions, strict=True))
-        if named == NEUTRAL.versions:
-            return NEUTRAL
-        try:
-            return self._kept.bundle(named)
-        except PolicyError as error:
-            return f"the policy: {error}"
+    def _model(self, name: str, version: str, wanted: str) -> Model | Segments | str:
+        key = (name, version, wanted)
+        if key not in self._loaded:
+            found = self._load_model(*key)
+            if isinstance(found, str):
+                return found
+            self._loaded[key] = found
+        return self._loaded[key]
 
     def _load_model(self, name: str, version: str, wanted: str) -> Model | Segments | str:
         """The model of a manifest, or why it is not there. A version that did not answer is found by its manifest."""
@@ -112,17 +119,17 @@ class Replayer:
                     return f"model {name}, version {version}: {error}"
         return f"model {name}{f', version {version}' if version else ''}: no folder has the manifest {wanted[:12]}…"
 
-    def _scorer(self, record: DecisionRecord, models: Mapping[str, Any]) -> Scorer:
-        key = tuple((name, record.model_versions.get(name, ""), print_) for name, print_ in record.models.items())
-        if key not in self._scorers:
-            self._scorers[key] = Scorer(_Then(models))
-        return self._scorers[key]
+    def _scorer(self, wanted: tuple[tuple[str, str, str], ...]) -> Scorer:
+        """Asks these models, which are loaded."""
+        if wanted not in self._scorers:
+            self._scorers[wanted] = Scorer(_Then({key[0]: self._loaded[key] for key in wanted}))
+        return self._scorers[wanted]
 
 
 class _Then:
     """The champions of then."""
 
-    def __init__(self, models: Mapping[str, Any]) -> None:
+    def __init__(self, models: Mapping[str, Model | Segments]) -> None:
         self._models = models
 
     def get(self, name: str) -> Model | None:
