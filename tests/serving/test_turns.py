@@ -15,6 +15,7 @@ from rapport.clock import from_us
 from rapport.decisions import Signals
 from rapport.decisions.signals import SAME_MESSAGE_S, asked_before, join_signals
 from rapport.events.derive import derive
+from rapport.events.frustration import in_conversation
 from rapport.events.schema import ChatMessage
 from rapport.events.text import analyse
 from rapport.online import reader_for
@@ -44,7 +45,10 @@ def test_a_message_has_the_signals_that_ingest_derives(text: str) -> None:
     row, signals = row_of(text), analyse(text)
     assert asked_before(signals) == ("conversation", {"query": row["query"]})
     joined = join_signals(signals, None, {}, None, None)
-    assert (joined.sentiment, joined.frustration) == (round(row["sentiment"], 4), row["frustration"])
+    own = row["frustration"]
+    assert (joined.sentiment, joined.frustration) == (round(row["sentiment"], 4), max(own, in_conversation(own, None)))
+    after = join_signals(signals, None, {"conversation__frustration_mean_1h": 0.9}, None, None)
+    assert after.frustration == max(own, in_conversation(own, 0.9))
     assert (joined.label == "negative") == row["negative"]
 
 

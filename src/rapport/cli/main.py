@@ -26,6 +26,7 @@ from rapport.cli import (
     rebuilding,
     schemas,
     simulation,
+    text,
     triggers,
     views,
     webhooks,
@@ -99,7 +100,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, policies.policy):
+for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, policies.policy, text.text):
     app.add_typer(_group)
 
 

@@ -99,6 +99,7 @@ class Signals(msgspec.Struct, frozen=True):
     sentiment: float
     label: Label
     frustration: float
+    """The greater of the message's by itself, and of the message's within the last hour's conversation."""
     intent: str | None = None
     repeat: bool = False
     """Whether it repeats a question of the last 10 minutes."""

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from rapport.decisions.record import FeatureValue, Signals
 from rapport.decisions.situation import repeats_10m
+from rapport.events.frustration import in_conversation
 from rapport.events.text import TextSignals
 
 __all__ = ["SAME_MESSAGE_S", "asked_before", "join_signals", "may_repeat"]
 
 CONVERSATION = "conversation"
 QUERIES = "conversation__queries_10m"
+_FRUSTRATION_BEFORE = "conversation__frustration_mean_1h"
 SAME_MESSAGE_S = 3.0
 """A question that was streamed less than this ago is taken for the message itself, not for a repetition of it."""
 
@@ -48,7 +50,13 @@ def join_signals(
     repeat = after > before
     if _is_streamed(streamed, since_message_s, repeat):
         repeat, after = before > 0, before
-    return Signals(round(signals.sentiment, 4), signals.label, signals.frustration, intent, repeat, after)
+    frustration = _frustration(signals.frustration, streamed.get(_FRUSTRATION_BEFORE))
+    return Signals(round(signals.sentiment, 4), signals.label, frustration, intent, repeat, after)
+
+
+def _frustration(own: float, before: FeatureValue) -> float:
+    """The greater of the message's by itself, and of the message's within the last hour's conversation."""
+    return max(own, in_conversation(own, before if isinstance(before, float) else None))
 
 
 def _is_streamed(streamed: Mapping[str, FeatureValue], since_message_s: float | None, repeat: bool) -> bool:

@@ -45,7 +45,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sentiment: str = "neutral"
     sentiment_score: float = 0.0
     frustration: float = 0.0
-    """The greater of the message's and of the last hour's highest: 0 to 1."""
+    """The greatest of the message's by itself, of the message's within the last hour's conversation, and of the last
+    hour's highest: 0 to 1."""
     repeat: bool = False
     """Whether the message repeats one of the last 10 minutes."""
     repeats: int = 0
