@@ -83,7 +83,7 @@ def test_a_thousand_logged_decisions_are_made_again_bit_for_bit(project: Project
     assert wrong == []
     assert len(made) == DECISIONS
     assert len({record.model_versions.get("purchase_propensity") for record in made}) >= 2
-    assert {"default", "thanks"} < {record.rule for record in made}
+    assert "thanks" in {record.rule for record in made} and len({record.rule for record in made}) >= 5
     assert sum(bool(record.contributions) for record in made) > DECISIONS / 2
 
 

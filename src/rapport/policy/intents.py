@@ -8,7 +8,7 @@ intent whose phrases found the most words wins; of equals the one that is declar
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -58,7 +58,7 @@ class _Step:
     gap: bool
 
     def fits(self, word: str) -> bool:
-        return word in self.words or word.startswith(self.prefixes)
+        return word in self.words or (self.prefixes != () and word.startswith(self.prefixes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,19 @@ class _Phrase:
 
     def begins(self, words: Sequence[str], at: int) -> bool:
         """Whether the phrase is there, its first word at `at`."""
-        return self.steps[0].fits(words[at]) and self._goes_on(words, at + 1, 1)
+        if not self.steps[0].fits(words[at]):
+            return False
+        return len(self.steps) == 1 or self._goes_on(words, at + 1, 1)
 
     def _goes_on(self, words: Sequence[str], at: int, step: int) -> bool:
         if step == len(self.steps):
             return True
         wanted = self.steps[step]
-        until = at + (_GAP_WORDS if wanted.gap else 0)
-        return any(
-            wanted.fits(words[place]) and self._goes_on(words, place + 1, step + 1)
-            for place in range(at, min(until, len(words) - 1) + 1)
-        )
+        last = at + _GAP_WORDS if wanted.gap else at
+        for place in range(at, min(last + 1, len(words))):
+            if wanted.fits(words[place]) and self._goes_on(words, place + 1, step + 1):
+                return True
+        return False
 
 
 class Intents:
@@ -102,20 +104,19 @@ class Intents:
 
     def of(self, query: str) -> str | None:
         """The intent of a message as `rapport.events.text.normalize` writes it; None when no phrase is in it."""
-        found: set[_Phrase] = set()
+        found: dict[int, _Phrase] = {}
         words = query.split(" ")
         for at, word in enumerate(words):
-            found.update(phrase for phrase in self._candidates(word) if phrase.begins(words, at))
+            for by in (self._words.get(word, ()), self._beginnings.get(word[:_LEAST_PREFIX], ())):
+                for phrase in by:
+                    if id(phrase) not in found and phrase.begins(words, at):
+                        found[id(phrase)] = phrase
         if not found:
             return None
         strength: Counter[int] = Counter()
-        for phrase in found:
+        for phrase in found.values():
             strength[phrase.intent] += len(phrase.steps)
         return self.names[min(strength, key=lambda intent: (-strength[intent], intent))]
-
-    def _candidates(self, word: str) -> Iterator[_Phrase]:
-        yield from self._words.get(word, ())
-        yield from self._beginnings.get(word[:_LEAST_PREFIX], ())
 
 
 def parse_intents(data: bytes, *, where: str = "intents.yaml") -> Intents:
