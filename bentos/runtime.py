@@ -148,6 +148,7 @@ class Runtime:
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
             self._kept = await asyncio.to_thread(KeptViews, self._settings, self._reader)
             self.features.definitions = self._kept.definitions
+            await asyncio.to_thread(self._reader.warm_imagining)
             self.features.reader = self._reader
             self.scorer.champions = self._champions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):

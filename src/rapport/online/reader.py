@@ -102,6 +102,11 @@ class OnlineReader:
 
         return rows, imagined
 
+    def warm_imagining(self) -> None:
+        """Load the compiled code that imagines events; takes up to a second, once in a process."""
+        for imaginer, _ in self._imaginers.values():
+            imaginer.imagine(None, 0, {})
+
     def absent(self, count: int) -> FeatureRows:
         """Rows of which nothing is known: what a decision works with when the store does not answer."""
         return self.decode([[None] * len(self._assembly.fields)] * count, 0)
