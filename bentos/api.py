@@ -93,9 +93,11 @@ class Api:
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)
-        body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
-        batch = BatchNumber.of(request.headers, body)
-        answer = await self._running.intake.take_events(PARSERS[media_type](body), batch)
+        intake = self._running.intake
+        async with intake.place():
+            body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
+            batch = BatchNumber.of(request.headers, body)
+            answer = await intake.take_events(PARSERS[media_type](body), batch)
         return json_answer(answer, 202 if answer.accepted else 400)
 
     async def _feedback(self, request: Request) -> Response:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXIT_NOT_REPLAYED", "explain", "replay_decision"]
 
-EXIT_NOT_REPLAYED = 9
+EXIT_NOT_REPLAYED = 10
 
 DecisionId = Annotated[str, typer.Argument(metavar="ID", help="The decision's id, 32 digits.", show_default=False)]
 
@@ -45,7 +45,7 @@ def explain(decision_id: DecisionId, as_json: Json = False) -> None:
 def replay_decision(decision_id: DecisionId, as_json: Json = False) -> None:
     """Make a logged decision again, with its models and its policy: equal bit for bit, or what differs or is gone.
 
-    Ends with code 9 unless it is equal.
+    Ends with code 10 unless it is equal.
 
     Example: rapport replay-decision 019ad1c63f177c648104294acbe3de9a
     """

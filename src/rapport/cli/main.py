@@ -10,6 +10,7 @@ import typer
 
 from rapport.cli import (
     archiving,
+    auditing,
     bus,
     consistency,
     customers,
@@ -46,6 +47,7 @@ EXIT_CODES = {
     5: "a process of `rapport up` is not running, does not work or cannot be started",
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
     archiving.EXIT_UNSOUND: "`rapport archive verify` found what should not be",
+    auditing.EXIT_ALARM: "`rapport audit` has alarms",
     decisions.EXIT_NOT_REPLAYED: "`rapport replay-decision` came to something else, or what it needs is gone",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
@@ -97,6 +99,7 @@ for _command in (
     drift.drift,
     drift.watch,
     consistency.consistency,
+    auditing.audit,
     demo.demo,
 ):
     app.command()(_command)
