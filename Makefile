@@ -13,7 +13,7 @@
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make test-engines       the views on Spark and on Flink, each in an environment of its own
 # make check              ruff, mypy --strict, layering
-# make docs               write docs/cli.md and docs/settings.md anew from the code
+# make docs               write docs/cli.md, docs/settings.md and the schemas of the policy anew from the code
 # make clean              remove caches and the demo's data; your own data in .rapport/ stays
 
 SHELL := /bin/bash
@@ -103,6 +103,7 @@ bench: sync
 
 docs: sync
 	@$(BIN)/python -m rapport.cli.reference
+	$(BIN)/rapport policy schema --write docs/schemas
 
 clean:
 	@rm -rf .mypy_cache .ruff_cache .hypothesis .cache .rapport/demo

@@ -67,6 +67,7 @@ class Api:
             self._route("/feedback", self._feedback, "POST"),
             self._route("/webhooks/{source}", self._webhook, "POST"),
             *(self._route(path, handler, method) for path, handler, method in self._chatbots.routes()),
+            self._route("/decisions/{decision_id}", self._decision, "GET"),
             self._route("/metrics", self._metrics, "GET"),
             self._route("/openapi.json", self._openapi, "GET"),
             self._route("/docs", self._reference, "GET"),
@@ -111,6 +112,9 @@ class Api:
         require_type(request, JSON)
         body = await read_body(request, MAX_KEPT_BYTES)
         return json_answer(await webhooks.take(source, dict(request.headers), body), 202)
+
+    async def _decision(self, request: Request) -> Response:
+        return json_answer(await self._running.lookup.find(request.path_params["decision_id"]))
 
     async def _metrics(self, request: Request) -> Response:
         return Response(

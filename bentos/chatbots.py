@@ -15,7 +15,6 @@ import msgspec
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
 from bentos.intake import Intake
-from bentos.known import known_from
 from bentos.metrics import Metrics
 from bentos.schemas import ContextRequest, FeedbackRequest, PersonalizeRequest, SessionData
 from rapport.bus.protocol import Message
@@ -24,6 +23,7 @@ from rapport.chatbots.declared import DEFAULT_BOTS
 from rapport.clock import Clock, from_us
 from rapport.decisions.answers import ContextAnswer
 from rapport.decisions.degraded import NO_CONSENT
+from rapport.decisions.known import known_from
 from rapport.errors import MappingError
 from rapport.events.schema import ChatMessage
 from rapport.intake.refusal import Refusal
@@ -114,7 +114,8 @@ class Chatbots:
         wanted = PersonalizeRequest(request.customer_id, request.session_data)
         decision = await self._decider.decide(wanted, logged=False)
         as_of_us = self._clock.now_us()
-        known = known_from(await self._features.read(request.customer_id, as_of_us), as_of_us)
+        found = await self._features.read(request.customer_id, as_of_us)
+        known = known_from(found[0] if found else None, as_of_us)
         made = context_text(decision, known.features, request.budget_tokens)
         self._metrics.chatbots["context", "answered"] += 1
         return ContextAnswer(made.text, made.tokens, made.left_out, decision.degraded)

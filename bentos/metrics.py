@@ -66,6 +66,8 @@ class Metrics:
     """Decision records (published, dropped)."""
     versions: Callable[[], Mapping[str, str]] = dict
     """Model to the version that serves."""
+    policy: Callable[[], Mapping[str, str]] = dict
+    """File of the policy to the version that decides."""
 
 
 _GAUGES = {
@@ -73,6 +75,8 @@ _GAUGES = {
     "rapport_feature_store_circuit_open": "1 while the online store is not asked, because it did not answer",
     "rapport_intake_lag": "Events that wait for ingest, as last seen when some were given",
     "rapport_features_stale": "1 while events wait and nobody computes features from them",
+    "rapport_policy_refused": "1 while the policy's files are wrong, so that those that worked last decide",
+    "rapport_policy_loads": "How often files of a policy took over in this process",
 }
 
 
@@ -102,6 +106,10 @@ class _Families(Collector):
         for pair in metrics.versions().items():
             model.add_metric(pair, 1)
         yield model
+        policy = GaugeMetricFamily("rapport_policy_info", "The policy that decides", labels=("file", "version"))
+        for pair in metrics.policy().items():
+            policy.add_metric(pair, 1)
+        yield policy
 
 
 def render(metrics: Metrics, beside: Path | None = None) -> bytes:

@@ -40,6 +40,7 @@ def openapi() -> dict[str, Any]:
         answers.EventsAnswer,
         answers.WebhookAnswer,
         answers.Health,
+        answers.DecisionExplained,
         Decision,
         *EVENT_TYPES.values(),
     ]
@@ -64,6 +65,7 @@ def _paths() -> dict[str, Any]:
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
         **chatbot_paths(),
+        "/decisions/{decision_id}": {"get": _decision()},
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
         "/readyz": {
             "get": _get(
@@ -156,15 +158,36 @@ def _webhook() -> dict[str, Any]:
     }
 
 
+def _decision() -> dict[str, Any]:
+    answered = {"200": ("The decision as it was logged, and why in words", "DecisionExplained")}
+    return {
+        "summary": "What was decided, from what, and why",
+        "description": "A decision can be found from a moment after it was made until its customer is erased.",
+        "parameters": [
+            {
+                "name": "decision_id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+                "description": "As POST /personalize gave it",
+            }
+        ],
+        "responses": {
+            status: _response(said, schema)
+            for status, (said, schema) in {**answered, **_refusals("400", "404", "429", "503")}.items()
+        },
+    }
+
+
 _REFUSALS = {
     "409": "The number of the batch was given to another batch",
     "400": "The request is wrong: field, reason and what is allowed",
     "401": "The source has not signed the body; nothing of it is kept",
-    "404": "There is no such source",
+    "404": "There is no such thing: source, or decision",
     "413": "The body is too large",
     "415": "The Content-Type or the Content-Encoding is not served",
-    "429": "The bus is full, or ingest is behind; ask again after Retry-After seconds",
-    "503": "The bus does not answer; ask again after Retry-After seconds",
+    "429": "The bus is full, ingest is behind, or too many look-ups wait; ask again after Retry-After seconds",
+    "503": "Bus or archive does not answer; ask again after Retry-After seconds",
 }
 
 

@@ -6,12 +6,10 @@ import asyncio
 import gc
 import threading
 import time
-from pathlib import Path
 
 import redis
 import redis.asyncio
 
-from bentos.answering import load_answering
 from bentos.background import Background
 from bentos.chatbots import Chatbots
 from bentos.decide import Decider
@@ -20,10 +18,10 @@ from bentos.freshness import Freshness
 from bentos.health import health_of
 from bentos.intake import Intake
 from bentos.kept import KeptViews
+from bentos.lookup import Lookup
 from bentos.metrics import Metrics
 from bentos.pressure import Pressure
 from bentos.schemas import PersonalizeRequest, SessionData
-from bentos.scoring import MODELS, SEGMENTS, Scorer
 from bentos.webhooks import Webhooks
 from bentos.worldtime import FollowedClock
 from rapport.bus import open_bus
@@ -32,9 +30,11 @@ from rapport.clock import WORLD_CLOCK_KEY
 from rapport.dead_letters import expire_letters
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
+from rapport.decisions.scoring import MODELS, SEGMENTS, Scorer
 from rapport.errors import BusError, MappingError, ServiceError, StoreUnavailable
 from rapport.models import Champions
 from rapport.online import OnlineReader, connect_async, reader_for
+from rapport.policy import FollowedPolicy
 from rapport.settings import Settings
 from rapport.webhooks import Sources
 from rapport.webhooks.sources import webhooks_folder
@@ -63,13 +63,19 @@ class Runtime:
         self._champions: Champions | None = None
         self._kept: KeptViews | None = None
         self._freshness = Freshness()
-        self._answering = load_answering(Path(__file__).parent)
+        self._policy = FollowedPolicy(settings)
         self._ready = False
         self.clock = FollowedClock()
-        self.metrics = Metrics(gauges=self._gauges, lost_records=self._lost_records, versions=self._versions)
+        self.metrics = Metrics(
+            gauges=self._gauges,
+            lost_records=self._lost_records,
+            versions=self._versions,
+            policy=lambda: self._policy.bundle.versions,
+        )
         self.log = DecisionLog(self.bus)
         self.features = FeatureGateway(settings.deadline_ms / 1e3, self.metrics)
         self.scorer = Scorer()
+        self.lookup = Lookup(settings, self.bus, self.log)
         self._pressure = Pressure(self.bus, settings.intake_max_lag)
         self.intake = Intake(self.bus, self.clock, self.metrics, self._pressure)
         self._sources = Sources(webhooks_folder(settings))
@@ -77,7 +83,7 @@ class Runtime:
         self.decider = Decider(
             self.features,
             self.scorer,
-            self._answering,
+            self._policy,
             self.clock,
             self.log,
             self.metrics,
@@ -100,6 +106,7 @@ class Runtime:
         background.every(0.1, "online store", self._keep_store)
         background.every(0.5, "kept views", self._keep_kept)
         background.every(0.5, "models", self._keep_models)
+        background.every(0.5, "policy", self._keep_policy)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
         background.every(1.0, "webhooks", self._keep_webhooks)
@@ -140,7 +147,7 @@ class Runtime:
             redis=not self.features.breaker.is_open,
             bus=self._bus_well,
             stale=self._freshness.stale,
-            answering=self._answering,
+            policy=self._policy,
             versions=versions,
             problems=problems,
         )
@@ -155,6 +162,7 @@ class Runtime:
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
             self._kept = await asyncio.to_thread(KeptViews, self._settings, self._reader)
             self.features.definitions = self._kept.definitions
+            await asyncio.to_thread(self._reader.warm_imagining)
             self.features.reader = self._reader
             self.scorer.champions = self._champions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
@@ -167,6 +175,9 @@ class Runtime:
     async def _keep_models(self) -> None:
         if self._champions is not None:
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
+
+    async def _keep_policy(self) -> None:
+        await asyncio.to_thread(self._policy.refresh)
 
     async def _keep_clock(self) -> None:
         try:
@@ -229,6 +240,8 @@ class Runtime:
             "rapport_feature_store_circuit_open": float(self.features.breaker.is_open),
             "rapport_intake_lag": float(self._pressure.lag),
             "rapport_features_stale": float(self._freshness.stale),
+            "rapport_policy_refused": float(self._policy.problem is not None),
+            "rapport_policy_loads": float(self._policy.loads),
         }
 
     def _lost_records(self) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from rapport.decisions.answers import ContextAnswer, EventsAnswer, FeedbackAnswer, Health
-from rapport.decisions.record import Decision
+from rapport.decisions.record import Decision, SlotValue
 from rapport.errors import RequestRefused, ServiceError
 
 __all__ = ["DEFAULT_URL", "Client"]
@@ -45,14 +45,27 @@ class Client:
         channel: str | None = None,
         page: str | None = None,
         locale: str | None = None,
+        message_time: str | None = None,
+        slots: Mapping[str, SlotValue] | None = None,
     ) -> Decision:
         """The decision on one turn of a conversation.
+
+        Args:
+            message_time: the message's event_time (RFC 3339), when it has been given as an event before.
+            slots: what the chatbot knows by name, for templates; what is missing comes back in `ask`.
 
         Raises:
             RequestRefused: the service refuses the request; names the field.
             ServiceError: the service is not reached, or answers what is not a decision.
         """
-        session = {"message": message, "channel": channel, "page": page, "locale": locale}
+        session = {
+            "message": message,
+            "channel": channel,
+            "page": page,
+            "locale": locale,
+            "message_time": message_time,
+            "slots": slots,
+        }
         given = {name: value for name, value in session.items() if value is not None}
         return self._post("/personalize", {"customer_id": customer_id, "session_data": given}, Decision)
 

@@ -84,6 +84,9 @@ class Settings:
     bus_max_length: int = 5_000_000
     """Records that one partition of an event topic may hold before producers are refused (HTTP 429). On Kafka: that a
     group may be behind in it."""
+    policy_dir: str = ""
+    """Folder of policy.yaml, templates.yaml and intents.yaml, from root. Empty: `policy`, or without such a folder the
+    policy that comes with Rapport."""
     registry_url: str = ""
     """Schema Registry of events in Avro, JSON Schema and Protocol Buffers: address of Confluent's API
     (`https://host:8081`; Apicurio: with `/apis/ccompat/v7`). Empty: events are plain JSON."""

@@ -120,7 +120,16 @@ def test_probes_and_pages(served: Served) -> None:
 
 def test_the_description_has_every_route_and_resolves(served: Served) -> None:
     described = served.http.get("/openapi.json").json()
-    paths = {"/personalize", "/events", "/feedback", "/webhooks/{source}", "/livez", "/readyz", "/metrics"}
+    paths = {
+        "/personalize",
+        "/events",
+        "/feedback",
+        "/webhooks/{source}",
+        "/decisions/{decision_id}",
+        "/livez",
+        "/readyz",
+        "/metrics",
+    }
     chatbots = {path for path, _, _ in ChatbotRoutes(_nobody).routes()}
     assert set(described["paths"]) == paths | chatbots
     names = set(described["components"]["schemas"])

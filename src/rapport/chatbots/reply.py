@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from rapport.decisions.record import Decision
@@ -46,24 +44,24 @@ class Reply(msgspec.Struct, frozen=True):
 
 def reply_of(decision: Decision) -> Reply:
     """The reply that a decision gives."""
-    plain: dict[str, Any] = msgspec.to_builtins(decision)
-    asked = plain.get("ask") or []
-    text = plain["template"]["text"] or " ".join(one["question"] for one in asked)
-    hand_over = any(value in HAND_OVER for value in (_id(plain.get("next_action")), plain["template_id"]))
+    asked = decision.ask
+    hand_over = decision.next_action.id in HAND_OVER or decision.template_id in HAND_OVER
     found: dict[str, Tag] = {
-        **{name: plain.get(name) for name in ("decision_id", "segment", "activity", "tone", "template_id", "rule")},
-        "sentiment": plain["sentiment"]["label"],
-        "sentiment_score": plain["sentiment"]["score"],
-        "intent": plain.get("intent"),
-        "ask": ",".join(one["name"] for one in asked) or None,
-        "offer": _id(plain.get("offer")),
-        "next_action": _id(plain.get("next_action")),
+        "decision_id": decision.decision_id,
+        "segment": decision.segment,
+        "activity": decision.activity,
+        "sentiment": decision.sentiment.label,
+        "sentiment_score": decision.sentiment.score,
+        "tone": decision.tone,
+        "template_id": decision.template_id,
+        "rule": decision.rule,
+        "intent": decision.intent,
+        "ask": ",".join(one.name for one in asked) or None,
+        "offer": decision.offer.id if decision.offer else None,
+        "next_action": decision.next_action.id,
         "hand_over": hand_over,
-        "degraded": ",".join(plain["degraded"]) or None,
-        **plain["scores"],
+        "degraded": ",".join(decision.degraded) or None,
+        **decision.scores,
     }
+    text = decision.template.text or " ".join(one.question for one in asked)
     return Reply(text, {name: found.get(name) for name in TAGS}, hand_over)
-
-
-def _id(chosen: Any) -> str | None:
-    return chosen["id"] if isinstance(chosen, dict) else None

@@ -16,12 +16,14 @@ from rapport.cli import (
     consistency,
     customers,
     data,
+    decisions,
     demo,
     drift,
     erasing,
     letters,
     metrics,
     models,
+    policies,
     processes,
     rebuilding,
     schemas,
@@ -47,6 +49,7 @@ EXIT_CODES = {
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
     archiving.EXIT_UNSOUND: "`rapport archive verify` found what should not be",
     auditing.EXIT_ALARM: "`rapport audit` has alarms",
+    decisions.EXIT_NOT_REPLAYED: "`rapport replay-decision` came to something else, or what it needs is gone",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
 }
@@ -88,6 +91,8 @@ for _command in (
     triggers.triggers,
     customers.features,
     customers.decide,
+    decisions.explain,
+    decisions.replay_decision,
     models.train,
     models.promote,
     models.rollback,
@@ -99,7 +104,14 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, chatbots.chatbots, archiving.archive, text.text):
+for _group in (
+    letters.deadletters,
+    webhooks.webhooks,
+    chatbots.chatbots,
+    archiving.archive,
+    policies.policy,
+    text.text,
+):
     app.add_typer(_group)
 
 

@@ -6,8 +6,11 @@ from typing import Literal
 
 import msgspec
 
+from rapport.decisions.record import DecisionRecord
+
 __all__ = [
     "ContextAnswer",
+    "DecisionExplained",
     "EventResult",
     "EventsAnswer",
     "FeedbackAnswer",
@@ -17,6 +20,15 @@ __all__ = [
     "WebhookEvent",
     "WebhookProblem",
 ]
+
+
+class DecisionExplained(msgspec.Struct, frozen=True):
+    """What `GET /decisions/{decision_id}` answers."""
+
+    decision: DecisionRecord
+    """As it was logged."""
+    words: list[str]
+    """Why, in the order in which it was made."""
 
 
 class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,7 +112,10 @@ class Health(msgspec.Struct, frozen=True):
     redis: bool
     bus: bool
     policy: bool
+    """Whether the policy's files are right; if not, those that worked last decide."""
     features_current: bool
     """False: events wait and nobody computes features from them."""
     models: dict[str, ModelHealth]
     problems: list[str]
+    policy_versions: dict[str, str] = {}
+    """File of the policy to the version that decides."""

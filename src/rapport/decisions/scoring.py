@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bentos.known import Known
-from bentos.reasons import top_reasons
 from rapport.decisions.degraded import MODEL_UNAVAILABLE, NO_INPUTS
+from rapport.decisions.known import Known
+from rapport.decisions.reasons import top_reasons
 from rapport.decisions.record import FeatureValue, Reason
-from rapport.models import Manifest, Model, Segments
+from rapport.models import Manifest, Model, Segments, print_of
 from rapport.models.rfm import UNKNOWN
 from rapport.online import FeatureRows
 
@@ -34,9 +34,16 @@ class ChampionSource(Protocol):
 
 @dataclass(slots=True)
 class Scored:
-    """What the models say of a customer."""
+    """What the models say of a customer.
+
+    Attributes:
+        contributions: model to feature to log-odds, to 4 places, without those that are 0.
+        models: model that is there to the SHA-256 of its manifest.
+    """
 
     scores: dict[str, float] = field(default_factory=dict)
+    contributions: dict[str, dict[str, float]] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list)
     segment: str = UNKNOWN
@@ -65,6 +72,7 @@ class Scorer:
     def __init__(self, champions: ChampionSource | None = None) -> None:
         self.champions = champions
         self._layouts: dict[str, _Layout] = {}
+        self._prints: dict[str, tuple[Manifest, str]] = {}
 
     def score(self, known: Known) -> Scored:
         scored = Scored()
@@ -78,6 +86,7 @@ class Scorer:
         if model is None:
             scored.degraded.append(f"{MODEL_UNAVAILABLE}:{name}")
             return
+        scored.models[name] = self._print(name, model.manifest)
         if known.rows is None:
             return
         layout = self._layout(name, model, known.rows)
@@ -90,13 +99,18 @@ class Scorer:
         inputs = known.rows.vector[:, layout.picks]
         scored.scores[name] = round(float(model.predict(inputs)[0]), 6)
         scored.versions[name] = model.version
-        scored.reasons += top_reasons(name, model.contributions(inputs[0]), inputs[0].tolist())
+        contributions = model.contributions(inputs[0])
+        scored.contributions[name] = {
+            feature: amount for feature, value in contributions if (amount := round(value, 4))
+        }
+        scored.reasons += top_reasons(name, contributions, inputs[0].tolist())
 
     def _segment(self, known: Known, scored: Scored) -> None:
         segments = self.champions.segments(SEGMENTS) if self.champions else None
         if segments is None:
             scored.degraded.append(f"{MODEL_UNAVAILABLE}:{SEGMENTS}")
             return
+        scored.models[SEGMENTS] = self._print(SEGMENTS, segments.manifest)
         if known.rows is None:
             return
         features = known.features
@@ -104,6 +118,12 @@ class Scorer:
         rfm = [_number(features, f"rfm__{name}") for name in ("recency_s", "frequency", "monetary_micros")]
         scored.segment = segments.rfm(*rfm).name
         scored.activity = segments.activity([_number(features, name) for name in segments.activity_features])
+
+    def _print(self, name: str, manifest: Manifest) -> str:
+        known = self._prints.get(name)
+        if known is None or known[0] is not manifest:
+            known = self._prints[name] = (manifest, print_of(manifest))
+        return known[1]
 
     def _layout(self, name: str, model: Model, rows: FeatureRows) -> _Layout:
         layout = self._layouts.get(name)

@@ -11,12 +11,11 @@ from rapport.decisions.degraded import (
     UNKNOWN_CUSTOMER,
 )
 from rapport.decisions.record import FeatureValue
+from rapport.decisions.situation import CONSENT
 from rapport.online import MISSING, FeatureRows
 
-__all__ = ["CONSENT", "Known", "known_from"]
+__all__ = ["Known", "known_from"]
 
-CONSENT = "profile__personalization_consent"
-LOCALE = "profile__locale"
 _PROFILE = "profile"
 
 
@@ -39,9 +38,11 @@ class Known:
     degraded: tuple[str, ...] = ()
 
     @property
-    def locale(self) -> str | None:
-        value = self.features.get(LOCALE)
-        return value if isinstance(value, str) else None
+    def absent(self) -> tuple[str, ...]:
+        """Views that have nothing on the customer; () without rows."""
+        if self.rows is None:
+            return ()
+        return tuple([view for view, found in self.rows.status.items() if found[0] == MISSING])
 
     def has_any(self, views: frozenset[str]) -> bool:
         """Whether one of these views has something on the customer."""
