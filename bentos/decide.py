@@ -21,6 +21,7 @@ from rapport.decisions import Decision, DecisionLog, DecisionRecord, Sentiment, 
 from rapport.decisions.degraded import FEATURES_STALE, INTERNAL_ERROR, POLICY_UNAVAILABLE, cause_of
 from rapport.decisions.record import RenderedTemplate
 from rapport.events.text import Label, TextSignals, analyse
+from rapport.quiet import log_failure
 
 __all__ = ["Decider"]
 
@@ -63,9 +64,8 @@ class Decider:
         try:
             known = known_from(await self._features.read(request.customer_id, as_of_us), as_of_us)
             decision = self._decide(request, known, as_of_us)
-        except Exception:  # a chatbot gets an answer whatever happens here
-            # the traceback names code, never values
-            _logger.exception("a decision failed; a neutral answer was given")
+        except Exception as error:  # a chatbot gets an answer whatever happens here
+            log_failure(_logger, error, "a decision failed; a neutral answer was given")
             known, decision = Known(), _neutral(as_of_us)
         if logged:
             self._note(request, known, decision, time.perf_counter() - started)

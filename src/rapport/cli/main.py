@@ -17,6 +17,7 @@ from rapport.cli import (
     demo,
     drift,
     erasing,
+    keys,
     letters,
     metrics,
     models,
@@ -94,7 +95,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive):
+for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, keys.keys):
     app.add_typer(_group)
 
 

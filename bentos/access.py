@@ -1,0 +1,123 @@
+"""What each route needs, and letting requests through that have it.
+
+A route says what it needs where it is registered; the gate, the two ports and the OpenAPI document follow from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rapport.access import LOCAL, Caller, Gate
+from rapport.errors import EventError
+from rapport.events.decode import decode
+from rapport.intake.bodies import Given
+
+__all__ = [
+    "ADMIN",
+    "DECIDE",
+    "DECISIONS",
+    "EVENTS",
+    "FEEDBACK",
+    "METRICS",
+    "PUBLIC",
+    "SIGNED",
+    "Needs",
+    "caller_of",
+    "let_in",
+    "mark",
+    "require_own_events",
+]
+
+_CALLER = "rapport.caller"
+_HEADERS = "rapport.headers"
+
+
+class Needs(NamedTuple):
+    """What a route needs.
+
+    Attributes:
+        scope: of the caller; None: nobody is asked for a key.
+        admin: whether it is served at the admin port.
+        signed: whether the request is checked by its signature instead.
+    """
+
+    scope: str | None
+    admin: bool = False
+    signed: bool = False
+
+
+DECIDE = Needs("decide")
+EVENTS = Needs("events:write")
+FEEDBACK = Needs("feedback:write")
+DECISIONS = Needs("decisions:read")
+METRICS = Needs("metrics:read", admin=True)
+ADMIN = Needs("admin", admin=True)
+SIGNED = Needs(None, signed=True)
+PUBLIC = Needs(None)
+
+
+def let_in(gate: Gate, request: Request, needs: Needs) -> None:
+    """Return if the request may go on; `caller_of` says who sent it.
+
+    Raises:
+        Refusal: 401, 403, 429.
+    """
+    if needs.scope is None:
+        return
+    # a browser at the admin port can show a page, so it may ask its user for a key
+    basic = needs.admin and request.method == "GET"
+    admitted = gate.admit(request.headers.get("authorization"), needs.scope, basic=basic)
+    request.scope[_CALLER] = admitted.caller
+    request.scope[_HEADERS] = admitted.headers
+
+
+def mark(request: Request, response: Response) -> None:
+    """Tell the caller in the answer what is left of its rate."""
+    for name, value in request.scope.get(_HEADERS, ()):
+        response.headers[name] = value
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sent a request that was let in.
+
+    Raises:
+        KeyError: its route needs no caller, so it has none.
+    """
+    caller: Caller = request.scope[_CALLER]
+    return caller
+
+
+def require_own_events(caller: Caller, given: Iterable[Given]) -> None:
+    """Return if no event is of a customer of another tenant.
+
+    One whose customer cannot be read is nobody's: ingest will refuse it for the same reason.
+
+    Raises:
+        Refusal: 403.
+    """
+    if caller is not LOCAL and caller.tenant:
+        customers = (_customer(topic, raw) for topic, raw in given)
+        caller.require_customers((customer for customer in customers if customer is not None), "events")
+
+
+class _Spoken(msgspec.Struct):
+    customer_id: str
+
+
+_spoken = msgspec.json.Decoder(_Spoken)
+
+
+def _customer(topic: str, raw: bytes) -> str | None:
+    try:
+        return decode(topic, raw).customer_id
+    except EventError:
+        # it becomes a dead letter, which may be mended: nobody is to speak of others in one either
+        try:
+            return _spoken.decode(raw).customer_id
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
