@@ -119,7 +119,7 @@ def test_probes_and_pages(served: Served) -> None:
 
 def test_the_description_has_every_route_and_resolves(served: Served) -> None:
     described = served.http.get("/openapi.json").json()
-    paths = {"/personalize", "/events", "/feedback", "/webhooks/{source}", "/livez", "/readyz", "/metrics"}
+    paths = {"/personalize", "/events", "/feedback", "/webhooks/{source}", "/livez", "/readyz", "/health", "/metrics"}
     assert set(described["paths"]) == paths
     names = set(described["components"]["schemas"])
     used = {ref.rpartition("/")[2] for ref in _refs(described)}
