@@ -162,7 +162,7 @@ class Api:
         health = self.runtime.health() if self.runtime else STARTING
         well = health.status == "ok" if request.query_params.get("strict") == "1" else health.ready
         # what is wrong where is the operators' to know
-        brief = self.runtime is None or self.runtime.in_production
+        brief = self.runtime is not None and self.runtime.in_production
         return json_answer(Readiness(health.ready, health.status) if brief else health, 200 if well else 503)
 
     async def _health(self, request: Request) -> Response:
