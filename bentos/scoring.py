@@ -103,8 +103,7 @@ class Scorer:
         scored.versions[SEGMENTS] = segments.version
         rfm = [_number(features, f"rfm__{name}") for name in ("recency_s", "frequency", "monetary_micros")]
         scored.segment = segments.rfm(*rfm).name
-        counts = [_number(features, name) for name in segments.activity_features]
-        scored.activity = segments.activity(np.array(counts, dtype=np.float64))
+        scored.activity = segments.activity([_number(features, name) for name in segments.activity_features])
 
     def _layout(self, name: str, model: Model, rows: FeatureRows) -> _Layout:
         layout = self._layouts.get(name)

@@ -6,6 +6,7 @@ import os
 import random
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -13,6 +14,9 @@ import pytest
 from rapport.embedded import EmbeddedRedis
 from rapport.errors import ServiceError
 from rapport.settings import disable_telemetry
+
+_MOCK = "mock"
+_NEEDS_A_BROKER = "librdkafka's mock cluster, which tests/kafka/test_mock_*.py use, is not enough for this test"
 
 disable_telemetry()
 # A busy machine is slow, which says nothing of what is tested.
@@ -43,19 +47,27 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
 
 
 @pytest.fixture(scope="session")
-def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker's address: the one that RAPPORT_KAFKA names, or one that is started for this run."""
-    from rapport.testing.kafka import KafkaServer, kafka_jars
+def kafka_jars() -> Path:
+    """What a broker is started from; where that cannot be had, or shall not be, the test is skipped."""
+    from rapport.testing.kafka import kafka_jars
 
-    given = os.environ.get("RAPPORT_KAFKA", "").removeprefix("kafka://")
-    if given:
-        yield given
-        return
+    if _kafka() == _MOCK:
+        pytest.skip(f"RAPPORT_KAFKA={_MOCK}: {_NEEDS_A_BROKER}")
     try:
-        jars = kafka_jars()
+        return kafka_jars()
     except ServiceError as error:
-        pytest.skip(f"no broker can be had here: {error}")
-    with KafkaServer(tmp_path_factory.mktemp("kafka"), jars) as server:
+        pytest.skip(f"no broker can be had here: {error}; {_NEEDS_A_BROKER}")
+
+
+@pytest.fixture(scope="session")
+def kafka_servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker's address: the one that RAPPORT_KAFKA names, or one that is started for this run."""
+    from rapport.testing.kafka import KafkaServer
+
+    if _kafka() not in ("", _MOCK):
+        yield _kafka()
+        return
+    with KafkaServer(tmp_path_factory.mktemp("kafka"), request.getfixturevalue("kafka_jars")) as server:
         yield server.bootstrap
 
 
@@ -86,7 +98,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
     if any(report.nodeid.startswith("tests/oracle/") for report in reports):
         terminalreporter.write_line(f"oracle battery: --oracle-seed {config.option.oracle_seed}")
-    if any("kafka" in report.nodeid for report in reports):
-        given = os.environ.get("RAPPORT_KAFKA")
-        used = f"the broker of RAPPORT_KAFKA={given}" if given else "a real broker, started for the tests (Maven, Java)"
+    for used in sorted({str(used) for report in reports for name, used in report.user_properties if name == "kafka"}):
         terminalreporter.write_line(f"Kafka: {used}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if "mock_kafka" in fixtures:
+        item.user_properties.append(("kafka", "librdkafka's mock cluster"))
+    elif fixtures & {"kafka_jars", "kafka_servers"}:
+        given = "kafka_servers" in fixtures and _kafka()
+        used = f"the broker of RAPPORT_KAFKA={given}" if given else "a real broker, started for the tests (Maven, Java)"
+        item.user_properties.append(("kafka", used))
+
+
+def _kafka() -> str:
+    """Which broker the tests are told to use: an address, "mock" for none, or "" for one of their own."""
+    return os.environ.get("RAPPORT_KAFKA", "").removeprefix("kafka://")

@@ -1,4 +1,4 @@
-"""Erasing a customer: from the bus, the online store, the archive and its decisions, and the dead letters.
+"""Erasing a customer: from the bus, the online store, what triggers keep, the archive with its decisions, dead letters.
 
 In this order, since each place feeds the next: what waits on the bus would otherwise bring the customer back behind the
 erasure's back. Each step can be repeated, so an erasure that was interrupted is finished by asking for it again.
@@ -16,7 +16,10 @@ import redis
 from rapport.archive import Archive
 from rapport.bus.protocol import START, Bus, Position
 from rapport.dead_letters import erase_customer
+from rapport.delivery.deliveries import Deliveries
 from rapport.online import delete_customer
+from rapport.triggers.file import TRIGGERS_TOPIC
+from rapport.triggers.store import TriggerStore
 
 __all__ = ["Consumers", "Erasure", "Show", "erase"]
 
@@ -37,6 +40,8 @@ class Erasure:
         online: whether the online store had anything.
         archived: rows that were in the archive, decisions and pushed files included.
         letters: dead letters.
+        triggers: triggers that knew the customer, and firings that were not on the bus yet.
+        deliveries: of the webhook, that waited or had failed.
     """
 
     unread: int
@@ -44,6 +49,8 @@ class Erasure:
     online: bool
     archived: int
     letters: int
+    triggers: int
+    deliveries: int
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,16 +73,19 @@ def erase(
         bus: with the events that are on their way.
         client: the online store's Redis, with a writer's timeout.
         project: the Feast project.
-        consumers: who reads what on the bus.
+        consumers: who reads what on the bus. Firings that they have read stay there, as long as firings do.
         wait_s: how long to wait for them to have read what is there.
         show: told what is being done.
 
     Raises:
         BusUnavailable, StoreUnavailable, ArchiveError: what was done so far stays done.
     """
-    found = list(consumers)
+    every = list(consumers)
+    found = [one for one in every if one[1] != TRIGGERS_TOPIC]
+    webhooks = [one for one in every if one[1] == TRIGGERS_TOPIC]
     show("waiting for the flows to have read what is on the bus")
-    unread = _wait(bus, found, time.monotonic() + wait_s)
+    deadline_s = time.monotonic() + wait_s
+    unread = _wait(bus, found, deadline_s)
     freed = 0
     if not getattr(
         bus, "keeps_read", False
@@ -83,11 +93,15 @@ def erase(
         freed = sum(_free(bus, topic, [group for group, read in found if read == topic]) for topic in _topics(found))
     show("erasing from the online store")
     online = delete_customer(client, project, customer_id)
+    show("erasing what triggers keep")
+    triggers = TriggerStore(client).erase(customer_id)
+    unread += _wait(bus, webhooks, deadline_s)
+    deliveries = Deliveries(client).erase(customer_id)
     show("erasing from the archive")
     archived = archive.delete_customer(customer_id)
     show("erasing dead letters")
     letters = erase_customer(bus, customer_id)
-    return Erasure(unread, freed, online, archived, letters)
+    return Erasure(unread, freed, online, archived, letters, triggers, deliveries)
 
 
 def _wait(bus: Bus, consumers: list[tuple[str, str]], deadline_s: float) -> int:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from flows.archive import archive
 from flows.ingest import ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.archive import daily
-from rapport.bus import Message
+from rapport.bus import START, Message
 from rapport.cli.main import run
 from rapport.dead_letters import DEAD_LETTERS
+from rapport.delivery.deliveries import Deliveries
 from rapport.online.keys import KeyMaker
 from rapport.settings import load_settings
+from rapport.triggers.firing import Firing, to_message
 
 Rapport = Callable[..., Any]
 _STORE = """project: shop
@@ -180,16 +183,29 @@ def test_a_customer_is_erased_everywhere(runtime: Runtime, rapport: Rapport) -> 
     _flows(runtime)
     _features_have_read(runtime)
     client.hset(keys.key("anna"), "field", "as the flow would have written it again")
+    moment = datetime(2025, 1, 1, tzinfo=UTC)
+    for who in ("anna", "bob"):
+        firing = Firing(id=who, trigger="t", customer_id=who, moment=moment, fired_at=moment, reason="r", values={})
+        Deliveries(client).add([(who, "t", to_message(firing).value)], 0, START, 0)
     assert runtime.archive.scan("feedback").num_rows == 4
     done = rapport("erase", "anna", "--wait", "5", "--json")
     assert (done["unread"], done["online"], done["archived"], done["letters"]) == (0, True, 2, 1)
+    assert (done["triggers"], done["deliveries"]) == (0, 1)
     assert not client.exists(keys.key("anna")) and client.exists(keys.key("bob"))
     assert set(runtime.archive.scan("feedback", ["customer_id"])["customer_id"].to_pylist()) == {"bob"}
     left = b"".join(value for key in client.scan_iter("rapport:bus:*") for value in _values(client, key))
     assert b"anna" not in left
     assert client.xlen(runtime.bus.stream(DEAD_LETTERS, 0)) == 1  # type: ignore[attr-defined]
     done = rapport("erase", "anna", "--wait", "5", "--json")
-    assert done == {"unread": 0, "freed": 0, "online": False, "archived": 0, "letters": 0}
+    assert done == {
+        "unread": 0,
+        "freed": 0,
+        "online": False,
+        "archived": 0,
+        "letters": 0,
+        "triggers": 0,
+        "deliveries": 0,
+    }
 
 
 def _values(client: redis.Redis, key: bytes) -> list[bytes]:

@@ -31,6 +31,17 @@ def make_runtime_(redis_url: str, tmp_path: Path) -> MakeRuntime:
     return make
 
 
+@pytest.fixture(params=["redis", "kafka"])
+def environment(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """The settings of an installation, once with each bus that workers of several machines can share."""
+    (tmp_path / "feature_store.yaml").touch()
+    found = {"RAPPORT_ROOT": str(tmp_path), "RAPPORT_REDIS_URL": redis_url}
+    if request.param == "kafka":
+        found["RAPPORT_BUS_URL"] = request.getfixturevalue("kafka_url")
+        found["RAPPORT_KAFKA_PREFIX"] = request.getfixturevalue("kafka_prefix")
+    return found
+
+
 @pytest.fixture
 def runtime(make_runtime_: MakeRuntime) -> Runtime:
     return make_runtime_()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
 
@@ -13,14 +10,11 @@ from flows.runtime import make_runtime
 from rapport.settings import load_settings
 
 
-def deliver_until_killed(redis_url: str, root: Path, url: str, secret_file: str) -> None:
+def deliver_until_killed(environment: dict[str, str]) -> None:
     """What a forked process runs. Its leases are short, for its successor not to wait long."""
     import flows.delivery as module
 
-    settings = load_settings({"RAPPORT_REDIS_URL": redis_url}, root=root)
-    runtime = make_runtime(
-        replace(settings, delivery_url=url, delivery_secret_file=secret_file, delivery_timeout_s=0.5)
-    )
+    runtime = make_runtime(load_settings(environment))
     module._LEASE_S = 0.1
     flow = Dataflow("webhook")
     deliver(flow, runtime)

@@ -19,14 +19,14 @@ from receiver import SECRET, Receiver, receiving
 from watching import NOW, firings
 
 from flows.delivery import GROUP, deliver
-from flows.runtime import Runtime
+from flows.runtime import Runtime, make_runtime
 from rapport.delivery.address import webhook_of
 from rapport.delivery.deliveries import Deliveries
 from rapport.delivery.sender import backoff_s
 from rapport.delivery.signing import headers_of, is_signed
 from rapport.errors import SettingsError
 from rapport.online import connect
-from rapport.settings import Settings
+from rapport.settings import Settings, load_settings
 from rapport.triggers.file import TRIGGERS_TOPIC
 from rapport.triggers.firing import Firing, to_message
 
@@ -139,18 +139,22 @@ def test_a_receiver_that_is_not_there_is_waited_for(make_runtime_: MakeRuntime, 
 
 
 def test_killed_again_and_again_every_firing_arrives(
-    make_runtime_: MakeRuntime, receiver: tuple[Receiver, str], secret_file: str, redis_url: str, tmp_path: Path
+    environment: dict[str, str], receiver: tuple[Receiver, str], secret_file: str
 ) -> None:
     got, url = receiver
     got.hang_s = 0.7
     got.answers = [500, 200, "hang", 200, 503] * 8
-    runtime = make_runtime_()
+    environment |= {
+        "RAPPORT_DELIVERY_URL": url,
+        "RAPPORT_DELIVERY_SECRET_FILE": secret_file,
+        "RAPPORT_DELIVERY_TIMEOUT_S": "0.5",
+    }
+    runtime = make_runtime(load_settings(environment))
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["flows.triggers", "bytewax.testing"])
     for life in range(4):
         runtime.bus.publish([to_message(firing) for firing in some_firings(60, life * 60)])
-        given = (redis_url, tmp_path, url, secret_file)
-        process = processes.Process(target=deliver_until_killed, args=given, daemon=True)
+        process = processes.Process(target=deliver_until_killed, args=(environment,), daemon=True)
         process.start()
         before = got.tries
         deadline = time.monotonic() + 60
@@ -164,6 +168,7 @@ def test_killed_again_and_again_every_firing_arrives(
     assert all(len(set(bodies)) == 1 for bodies in got.bodies.values())
     assert got.unsigned == 0
     assert deliveries(runtime).counts()["delivered"] == 240
+    runtime.bus.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

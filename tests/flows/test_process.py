@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from given import checked, letters, message
@@ -19,6 +18,7 @@ from worker import work
 from rapport.archive import Archive
 from rapport.bus import Bus, Message
 from rapport.bus.redis_streams import RedisStreamsBus
+from rapport.testing.served import wait_for
 
 BAD, AGAIN, GOOD = 500, 500, 15_000
 GIVEN = GOOD + BAD + AGAIN
@@ -31,13 +31,6 @@ def archived(root: Path) -> list[str]:
 
 def settled(bus: Bus) -> int:
     return sum(n for name, n in bus.counts().items() if not name.startswith("origin:"))
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 90) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the process did not get there in time"
-        time.sleep(0.002)
 
 
 def test_killed_again_and_again_nothing_is_lost_or_doubled(redis_url: str, tmp_path: Path) -> None:
@@ -57,10 +50,10 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(redis_url: str, tmp_p
             bus.publish(mine[at : at + 100])
         if life < KILLS:
             # Killed soon after it began to commit, with much of the backlog before it.
-            wait_until(lambda before=before: settled(bus) > before)  # type: ignore[misc]
+            wait_for(lambda before=before: settled(bus) > before, timeout_s=90, every_s=0.002)  # type: ignore[misc]
             time.sleep(rng.random() * 0.02)
         else:
-            wait_until(lambda: settled(bus) == GIVEN and len(archived(tmp_path)) >= GOOD)
+            wait_for(lambda: settled(bus) == GIVEN and len(archived(tmp_path)) >= GOOD, timeout_s=90)
         process.kill()
         process.join()
     assert bus.counts("origin:run:") == {
@@ -86,7 +79,7 @@ def test_terminated_it_archives_what_it_holds_and_ends_cleanly(redis_url: str, t
             argv, env={**env, "RAPPORT_ARCHIVE_EVERY_S": "600"}, stderr=log, cwd=Path(__file__).parents[2]
         )
         try:
-            wait_until(lambda: len(checked(bus)) == 100 or process.poll() is not None)
+            wait_for(lambda: len(checked(bus)) == 100 or process.poll() is not None)
             time.sleep(1)
             assert archived(tmp_path) == []
             process.send_signal(signal.SIGTERM)

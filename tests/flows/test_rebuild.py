@@ -31,6 +31,7 @@ from rapport.errors import ArchiveError
 from rapport.feast.declare import schema_of
 from rapport.online import Keeping
 from rapport.rebuild.lacking import Unfinished, anything_lacks
+from rapport.testing.served import wait_for
 from tests.flows.rebuilder import rebuild
 from tests.flows.test_features import NOW, ROOT, order, run, store
 
@@ -204,7 +205,7 @@ def test_it_may_be_killed_and_doubled_while_the_flow_writes(
         "RAPPORT_ARCHIVE_EVERY_S": "0.2",
     }
     with flows(environment), publishing(runtime, orders(3_000, 4_000, 2)):
-        wait_until(lambda: lacks(runtime))
+        wait_for(lambda: lacks(runtime), timeout_s=180)
         for chunks in (5, 12):
             assert rebuilder(environment, chunks).wait(250) == -signal.SIGKILL
         both = [rebuilder(environment, 0) for _ in range(2)]
@@ -251,13 +252,6 @@ def publishing(runtime: Runtime, messages: Sequence[Any]) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-
-
-def wait_until(holds: Any, seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert holds()
 
 
 def _all_is_applied(runtime: Runtime) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -34,6 +33,7 @@ from rapport.online.marks import MARK_BYTES
 from rapport.settings import load_settings
 from rapport.supervisor.repartition import repartition
 from rapport.testing.oracle import OracleEvent, oracle
+from rapport.testing.served import wait_for
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 NOW_US = to_us(NOW)
@@ -86,7 +86,8 @@ class Installation:
                 process.join()
 
     def until_read(self) -> None:
-        until(lambda: all(_lag(self.bus, group, topic) == 0 for group, topic in consumers() if group != "archive"))
+        readers = [(group, topic) for group, topic in consumers() if group != "archive"]
+        wait_for(lambda: all(_lag(self.bus, *one) == 0 for one in readers), timeout_s=100)
 
     def rows(self) -> dict[bytes, dict[bytes, bytes]]:
         """Every customer's hash, the marks of its rows cut off."""
@@ -103,13 +104,6 @@ def _unmarked(field: bytes, value: bytes) -> bytes:
 def _lag(bus: Bus, group: str, topic: str) -> int:
     places = range(bus.partitions(topic))
     return sum(bus.reader(topic, part, bus.position(group, topic, part)).lag() for part in places)
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 100) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the workers did not get there in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -170,7 +164,7 @@ def test_workers_added_removed_and_killed_give_the_rows_of_one(make: Callable[..
     many.bus.publish(sent[2_000:4_000])
     with many.workers((0, 3), (1, 3), (2, 3), (0, 3)) as running:
         settled = sum(many.bus.counts("accepted:").values())
-        until(lambda: sum(many.bus.counts("accepted:").values()) > settled + 200)
+        wait_for(lambda: sum(many.bus.counts("accepted:").values()) > settled + 200, timeout_s=100, every_s=0.01)
         running[0].kill()
         many.bus.publish(sent[4_000:5_000])
         running.append(many.start(1, 3))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from flows.runtime import Runtime, make_runtime
-from rapport.bus.kafka import KafkaBus
-from rapport.settings import load_settings
-
-MakeRuntime = Callable[..., Runtime]
+from flows.runtime import Runtime
+from tests.runtimes import MakeRuntime, runtimes
 
 
 @pytest.fixture
@@ -31,17 +27,8 @@ def environment(redis_url: str, kafka_url: str, kafka_prefix: str, tmp_path: Pat
 @pytest.fixture
 def make_runtime_(environment: dict[str, str]) -> Iterator[MakeRuntime]:
     """Gives runtimes of the installation; arguments are settings."""
-    made: list[Runtime] = []
-
-    def make(**changes: Any) -> Runtime:
-        more = {f"RAPPORT_{name.upper()}": str(value) for name, value in changes.items()}
-        made.append(make_runtime(load_settings(environment | more)))
-        return made[-1]
-
-    yield make
-    for runtime in made:
-        assert isinstance(runtime.bus, KafkaBus)
-        runtime.bus.close()
+    with runtimes(environment) as make:
+        yield make
 
 
 @pytest.fixture

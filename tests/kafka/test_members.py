@@ -14,6 +14,7 @@ from rapport.bus.kafka_link import KafkaLink
 from rapport.bus.protocol import Hop, Membership, Place
 from rapport.bus.share import Share
 from rapport.errors import BusError, BusFull, PositionMoved, RecordsGone, SettingsError
+from rapport.testing.served import wait_for
 
 TOPIC = "feedback"
 MakeBus = Callable[..., KafkaBus]
@@ -32,13 +33,6 @@ def make_bus(kafka_servers: str, kafka_prefix: str) -> Iterator[MakeBus]:
         bus.close()
 
 
-def until(condition: Callable[[], object], timeout_s: float = 40.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.01)
-
-
 def readers(bus: KafkaBus, member: Membership, group: str = "copy") -> dict[Place, Reader]:
     return {place: member.reader(*place, bus.position(group, *place)) for place in member.places()}
 
@@ -52,7 +46,7 @@ def polled(reader: Reader) -> list[RecordBatch]:
         found.extend([batch] if batch else [])
         return bool(found)
 
-    until(look)
+    wait_for(look)
     return found
 
 
@@ -96,13 +90,13 @@ def test_hops_of_a_batch_that_was_read_before_a_rebalance_are_void(make_bus: Mak
     one, two = make_bus(), make_bus()
     one.publish(events(400))
     first = one.join("copy", [TOPIC], Share(0, 2))
-    until(lambda: len(first.places()) == 4)
+    wait_for(lambda: len(first.places()) == 4)
     reading = readers(one, first)
     batches = {}
-    until(lambda: batches.update({p: b for p, r in reading.items() if (b := r.poll(1_000))}) or len(batches) == 4)
+    wait_for(lambda: batches.update({p: b for p, r in reading.items() if (b := r.poll(1_000))}) or len(batches) == 4)
     # A second worker comes in the middle: what the first has read is not committed yet.
     second = two.join("copy", [TOPIC], Share(1, 2))
-    until(lambda: len(first.places()) == len(second.places()) == 2)
+    wait_for(lambda: len(first.places()) == len(second.places()) == 2)
     hops = [
         Hop(*place, START, batch.positions[-1], [Message("out", "k", v) for v in batch.values], {"n": len(batch)})
         for place, batch in batches.items()
@@ -136,11 +130,11 @@ def test_a_process_that_was_taken_for_dead_can_move_nothing(make_bus: MakeBus) -
     one, two = make_bus(1), make_bus(1)
     one.publish(events(10))
     first = one.join("copy", [TOPIC])
-    until(first.places)
+    wait_for(first.places)
     reader = first.reader(TOPIC, 0)
     (batch,) = polled(reader)
     second = two.join("copy", [TOPIC])
-    until(second.places)
+    wait_for(second.places)
     hop = Hop(TOPIC, 0, START, batch.positions[-1], [Message("out", "k", b"x")], {"n": 1})
 
     def refused() -> bool:
@@ -148,7 +142,7 @@ def test_a_process_that_was_taken_for_dead_can_move_nothing(make_bus: MakeBus) -
         return error is not None
 
     assert refused()
-    until(lambda: broken(first))
+    wait_for(lambda: broken(first))
     copy_all(two, second, 10)
     assert sum(copied(two).values()) == 10 and two.counts() == {"n": 10}
 
@@ -166,17 +160,17 @@ def test_retention_that_overtakes_a_group_stops_it_with_what_to_do(make_bus: Mak
     bus = make_bus(1)
     bus.publish(events(100))
     member = bus.join("ingest", [TOPIC])
-    until(member.places)
+    wait_for(member.places)
     reader = member.reader(TOPIC, 0)
     polled(reader)
     assert bus.commit_all("ingest", [Hop(TOPIC, 0, START, Position(10, 0), [Message("out", "k", b"x")])]) == [None]
     bus.close()
     assert bus.trim(TOPIC, 0, Position(61, 0)) == 60
     member = bus.join("ingest", [TOPIC])
-    until(member.places)
+    wait_for(member.places)
     reader = member.reader(TOPIC, 0, bus.position("ingest", TOPIC, 0))
     with pytest.raises(RecordsGone) as gone:
-        until(lambda: reader.poll(10) and False)
+        wait_for(lambda: reader.poll(10) and False)
     for part in (
         "offset 10 of feedback/0",
         "the oldest that Kafka still has is 60",
@@ -189,9 +183,9 @@ def test_retention_that_overtakes_a_group_stops_it_with_what_to_do(make_bus: Mak
     bus.close()
     with pytest.raises(RecordsGone, match="a reader wants offset 3"):
         bus.reader(TOPIC, 0, Position(3, 0)).poll(1)
-    until(lambda: moved(bus), 30)
+    wait_for(lambda: moved(bus), timeout_s=30)
     member = bus.join("ingest", [TOPIC])
-    until(member.places)
+    wait_for(member.places)
     reader = member.reader(TOPIC, 0, bus.position("ingest", TOPIC, 0))
     assert polled(reader)[0].values[0] == b"60"
 
@@ -211,7 +205,7 @@ def test_consumers_that_are_behind_slow_the_producers_down_and_kept_records_do_n
     with pytest.raises(BusFull, match="100 unread records"):
         bus.publish(events(1))
     bus.commit("ingest", TOPIC, 0, expected=START, position=Position(60, 0))
-    until(lambda: publishes(bus, 60))
+    wait_for(lambda: publishes(bus, 60))
     with pytest.raises(BusFull):
         bus.publish(events(1))
 

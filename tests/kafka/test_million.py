@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rapport.errors import ServiceError
-from rapport.testing.kafka import KafkaServer, kafka_jars
+from rapport.testing.kafka import KafkaServer
 from tests.chaos.world import World
 from tests.kafka.run import KafkaRun
 
@@ -15,13 +14,9 @@ EVENTS = 10_000
 
 
 @pytest.mark.timeout(600)
-def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
-    try:
-        jars = kafka_jars()
-    except ServiceError as error:
-        pytest.skip(f"no broker can be had here: {error}")
+def test_nothing_is_lost_or_counted_twice(kafka_jars: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    with KafkaServer(tmp_path / "kafka", jars) as server:
+    with KafkaServer(tmp_path / "kafka", kafka_jars) as server:
         run = KafkaRun(tmp_path / "run", World(7, EVENTS, 300), server, 2, print)
         try:
             outcome = run.go(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,18 +13,14 @@ from rapport.bus.kafka import KafkaBus
 from rapport.bus.kafka_link import KafkaLink
 from rapport.bus.protocol import Hop
 from rapport.bus.retry import Patience, commit_all_surely, commit_surely
-from rapport.errors import BusUnavailable, ServiceError
+from rapport.errors import BusUnavailable
 from rapport.testing.faults import frozen
-from rapport.testing.kafka import KafkaServer, kafka_jars
+from rapport.testing.kafka import KafkaServer
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    try:
-        jars = kafka_jars()
-    except ServiceError as error:
-        pytest.skip(f"no broker can be had here: {error}")
-    with KafkaServer(tmp_path_factory.mktemp("kafka"), jars) as server:
+def server(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    with KafkaServer(tmp_path_factory.mktemp("kafka"), kafka_jars) as server:
         yield server
 
 

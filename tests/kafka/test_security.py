@@ -10,16 +10,16 @@ import pytest
 
 from rapport.bus import Message, open_bus
 from rapport.bus.kafka import KafkaBus
-from rapport.errors import BusError, BusUnavailable, ServiceError, SettingsError
+from rapport.errors import BusError, BusUnavailable, SettingsError
 from rapport.settings import load_settings
 from rapport.testing.certificates import make_certificates
-from rapport.testing.kafka import KafkaServer, kafka_jars
+from rapport.testing.kafka import KafkaServer
 
 USER, PASSWORD = "rapport", "correct horse battery"
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def secured(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Settings with which a broker that wants TLS and SCRAM can be used."""
     from confluent_kafka.admin import (
         AdminClient,
@@ -30,11 +30,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
     folder = tmp_path_factory.mktemp("secured")
     certificates = make_certificates(folder)
-    try:
-        jars = kafka_jars()
-    except ServiceError as error:
-        pytest.skip(f"no broker can be had here: {error}")
-    with KafkaServer(folder / "kafka", jars, certificates=certificates) as server:
+    with KafkaServer(folder / "kafka", kafka_jars, certificates=certificates) as server:
         admin = AdminClient({"bootstrap.servers": server.bootstrap})
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 8192)
         for future in admin.alter_user_scram_credentials(

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from flows.runtime import Runtime, make_runtime
+from flows.runtime import Runtime
 from rapport.bus.kinesis import KinesisBus
 from rapport.events.schema import TOPICS
-from rapport.settings import load_settings
 from rapport.testing.kinesis import KinesisServer
-
-MakeRuntime = Callable[..., Runtime]
+from tests.runtimes import MakeRuntime, runtimes
 
 
 @pytest.fixture(scope="package")
@@ -46,17 +43,8 @@ def make_runtime_(kinesis: KinesisServer, prefix: str, redis_url: str, tmp_path:
         "RAPPORT_BUS_URL": kinesis.bus_url(prefix),
         "RAPPORT_PARTITIONS": "2",
     }
-    made: list[Runtime] = []
-
-    def make(**changes: Any) -> Runtime:
-        more = {f"RAPPORT_{name.upper()}": str(value) for name, value in changes.items()}
-        made.append(make_runtime(load_settings(environment | more)))
-        return made[-1]
-
-    yield make
-    for runtime in made:
-        assert isinstance(runtime.bus, KinesisBus)
-        runtime.bus.close()
+    with runtimes(environment) as make:
+        yield make
 
 
 @pytest.fixture

@@ -105,11 +105,11 @@ CLUSTERS = ActivityClusters(
 def test_the_nearest_centroid_names_a_customer(tmp_path: Path) -> None:
     segments = load_segments(_folder(tmp_path / "1", CLUSTERS), {"clicks": "aa", "orders": "bb"})
     assert segments.activity_features == ("clicks__n", "orders__n")
-    assert segments.activity(np.array([30.0, 2.0])) == "Browsing"
-    assert segments.activity(np.array([np.nan, np.nan])) == "Quiet"
+    assert segments.activity([30.0, 2.0]) == "Browsing"
+    assert segments.activity([float("nan"), None]) == "Quiet"
     assert segments.rfm(5, 9, 999).name == "Champions"
     with pytest.raises(ModelError, match="take 2 activity features"):
-        segments.activity(np.array([1.0]))
+        segments.activity([1.0])
 
 
 def test_segments_with_changed_views_are_refused(tmp_path: Path) -> None:

@@ -9,10 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +18,7 @@ import pytest
 from rapport.errors import ServiceError
 from rapport.settings import Settings, load_settings
 from rapport.supervisor import Health, Phase, State, Wanted, down, status, up
+from rapport.testing.served import wait_for
 from tests.source_tree import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -72,13 +71,6 @@ def _belonging_to(settings: Settings) -> list[str]:
     return found
 
 
-def _until(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-
-
 @pytest.mark.timeout(900)
 def test_tutorial(settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment.items():
@@ -126,7 +118,7 @@ def test_killed_processes_come_back_and_lose_nothing(settings: Settings, running
         assert before
         assert before.process
         os.kill(before.process.pid, signal.SIGKILL)
-    _until(lambda: _works_anew(settings, running), "the killed processes are not back")
+    wait_for(lambda: _works_anew(settings, running), "the killed processes are not back", PATIENCE_S)
     with redis.Redis.from_url(redis_url(settings)) as client:
         assert client.get("kept") == b"yes"
 
@@ -155,7 +147,11 @@ def test_killed_supervisor_leaves_nothing_for_ever(
     settings: Settings, running: State, environment: dict[str, str]
 ) -> None:
     os.kill(running.supervisor.pid, signal.SIGKILL)
-    _until(lambda: not psutil.pid_exists(running.supervisor.pid) or _is_zombie(running.supervisor.pid), "still there")
+    wait_for(
+        lambda: not psutil.pid_exists(running.supervisor.pid) or _is_zombie(running.supervisor.pid),
+        "still there",
+        PATIENCE_S,
+    )
     left = status(settings)
     assert left
     assert left.phase is Phase.FAILED

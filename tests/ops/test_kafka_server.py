@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from rapport.errors import ServiceError
 from rapport.testing.kafka import KafkaServer, install_jars
-from tests.source_tree import ROOT
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("java") and shutil.which("mvn")), reason="Kafka needs java and Maven")
-def test_a_broker_keeps_its_topics(tmp_path: Path) -> None:
-    jars = install_jars(ROOT / ".cache" / "kafka")
-    with KafkaServer(tmp_path / "kafka", jars, {"log.retention.hours": "1"}) as server:
+def test_a_broker_keeps_its_topics(kafka_jars: Path, tmp_path: Path) -> None:
+    with KafkaServer(tmp_path / "kafka", kafka_jars, {"log.retention.hours": "1"}) as server:
         server.create_topic("clicks", partitions=3, cleanup_policy="compact")
         pid = server.pid
-    with KafkaServer(tmp_path / "kafka", jars) as again:
+    with KafkaServer(tmp_path / "kafka", kafka_jars) as again:
         assert again.pid != pid
         with pytest.raises(ServiceError, match="already exists"):
             again.create_topic("clicks")

@@ -22,7 +22,8 @@ def erase(
     wait: Annotated[float, typer.Option(help="Seconds to wait for the flows to read what is on the bus.", min=0)] = 60,
     as_json: Json = False,
 ) -> None:
-    """Erase a customer: from the bus, the online store, the archive with its decisions, and the dead letters.
+    """Erase a customer: from the bus, the online store, the triggers, the archive with its decisions, and the dead
+    letters.
 
     It can be stopped and run again at any time. Events that come afterwards are a new customer's.
 
@@ -37,6 +38,8 @@ def erase(
         rows = [
             ("online store", "erased" if done.online else "had nothing"),
             ("archive, decisions, pushed files", f"{done.archived:,} rows erased"),
+            ("triggers", f"{done.triggers:,} erased"),
+            ("deliveries", f"{done.deliveries:,} erased"),
             ("dead letters", f"{done.letters:,} erased"),
             ("bus", f"{done.unread:,} records unread" if done.unread else "all read"),
         ]
@@ -59,4 +62,5 @@ def _erase(settings: Settings, customer: str, wait_s: float, show: Show) -> Eras
     archive = Archive(settings.data_dir / "archive")
     with connect(settings, timeout_s=WRITE_TIMEOUT_S) as client:
         project = project_name(settings.root)
-        return run(customer, open_bus(settings), client, project, archive, consumers(), wait_s=wait_s, show=show)
+        readers = consumers(settings)
+        return run(customer, open_bus(settings), client, project, archive, readers, wait_s=wait_s, show=show)

@@ -24,6 +24,7 @@ import redis
 from rapport.bus.protocol import START, Position
 from rapport.bus.redis_reader import parse_id, to_id
 from rapport.online.connect import reachable
+from rapport.triggers.firing import Firing
 from rapport.triggers.script import Command, Steps
 
 __all__ = ["Deliveries", "Delivery", "Try"]
@@ -69,6 +70,11 @@ class Delivery(msgspec.Struct, frozen=True):
     def content(self) -> bytes:
         """The bytes to send."""
         return b64decode(self.body)
+
+    @property
+    def customer(self) -> str:
+        """Whom the firing is about."""
+        return msgspec.json.decode(self.content, type=Firing).customer_id
 
 
 class Try(NamedTuple):
@@ -165,9 +171,26 @@ class Deliveries:
                     ("HDEL", _FAILED, delivery.id),
                     ("HSET", _WAITING, delivery.id, msgspec.json.encode(anew)),
                     ("ZADD", _DUE, now_ms, delivery.id),
-                ]
+                ],
+                while_in=(_FAILED, delivery.id),
             )
         return len(failed)
+
+    def erase(self, customer: str) -> int:
+        """Let go of a customer's deliveries, those that wait and those that failed; returns how many."""
+        with reachable(_DOING):
+            kept = {key: [data for _, data in self._redis.hscan_iter(key)] for key in (_WAITING, _FAILED)}
+        found = [
+            (key, one.id)
+            for key, every in kept.items()
+            for one in map(_deliveries.decode, every)
+            if one.customer == customer
+        ]
+        commands: list[Command] = []
+        for key, firing_id in found:
+            commands += [("HDEL", key, firing_id), ("ZREM", _DUE, firing_id)]
+        self._steps.make(commands)
+        return len(found)
 
     def all_failed(self) -> list[Delivery]:
         """What has failed, oldest first."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import factorial
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,22 +42,17 @@ class _Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The leaves whose paths ask about the same number d of features, as arrays [leaves, d]."""
+class _Leaves:
+    """All leaves, one behind the other. Leaf n asks conditions ends[n] to ends[n + 1]; the values of its pattern p
+    begin at tables[n] + p * (number of its conditions)."""
 
-    features: NDArray[np.intp]
+    ends: NDArray[np.int32]
+    features: NDArray[np.int32]
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     missing: NDArray[np.bool_]
-    bits: NDArray[np.intp]
+    tables: NDArray[np.int32]
     table: NDArray[np.float64]
-    rows: NDArray[np.intp]
-
-    def values(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
-        asked = row[self.features]
-        passed = (asked >= self.low) & (asked < self.high) | (np.isnan(asked) & self.missing)
-        found: NDArray[np.float64] = self.table[self.rows, passed @ self.bits]
-        return found
 
 
 class ShapleyTables:
@@ -78,16 +74,41 @@ class ShapleyTables:
         if max(by_size, default=0) > MAX_PATH_FEATURES:
             raise ValueError(f"a path asks about {max(by_size)} features; at most {MAX_PATH_FEATURES} are tabulated")
         self._features = features
-        self._groups = [_group(leaves, size) for size, leaves in sorted(by_size.items()) if size]
+        self._leaves = _joined([_group(leaves, size) for size, leaves in sorted(by_size.items()) if size])
 
     def values(self, row: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Contribution of each feature in log-odds: float[F] in, NaN for missing; float64[F] out."""
-        single = np.asarray(row, dtype=np.float32)
         total = np.zeros(self._features)
-        for group in self._groups:
-            found = group.values(single)
-            total += np.bincount(group.features.ravel(), weights=found.ravel(), minlength=self._features)
+        if self._leaves is not None:
+            leaves = self._leaves
+            _add_values(
+                np.ascontiguousarray(row, dtype=np.float32),
+                leaves.ends,
+                leaves.features,
+                leaves.low,
+                leaves.high,
+                leaves.missing,
+                leaves.tables,
+                leaves.table,
+                total,
+            )
         return total
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_values(row, ends, features, low, high, missing, tables, table, total):  # type: ignore[no-untyped-def]
+    """Look each leaf's pattern up, and add its features' values to `total`: 200 trees take a tenth of the time that
+    array operations take over them."""
+    for leaf in range(len(tables)):
+        begin, end = ends[leaf], ends[leaf + 1]
+        pattern = 0
+        for at in range(begin, end):
+            value = row[features[at]]
+            if (value >= low[at] and value < high[at]) or (value != value and missing[at]):
+                pattern |= 1 << (at - begin)
+        found = tables[leaf] + pattern * (end - begin)
+        for at in range(begin, end):
+            total[features[at]] += table[found + at - begin]
 
 
 def _leaves(tree: Mapping[str, Any]) -> Iterator[_Leaf]:
@@ -110,17 +131,37 @@ def _leaves(tree: Mapping[str, Any]) -> Iterator[_Leaf]:
             stack.append((child, {**asked, feature: condition}))
 
 
-def _group(leaves: Sequence[_Leaf], size: int) -> _Group:
-    conditions = [tuple(leaf.conditions.values()) for leaf in leaves]
-    share = np.array([[c.share for c in path] for path in conditions])
-    return _Group(
-        features=np.array([tuple(leaf.conditions) for leaf in leaves], dtype=np.intp),
-        low=np.array([[c.low for c in path] for path in conditions], dtype=np.float32),
-        high=np.array([[c.high for c in path] for path in conditions], dtype=np.float32),
-        missing=np.array([[c.missing for c in path] for path in conditions]),
-        bits=np.left_shift(1, np.arange(size)),
-        table=_table(np.array([leaf.value for leaf in leaves]), share),
-        rows=np.arange(len(leaves)),
+def _group(leaves: Sequence[_Leaf], size: int) -> _Leaves:
+    """Leaves whose paths ask about the same number of features."""
+    conditions = [condition for leaf in leaves for condition in leaf.conditions.values()]
+    share = np.array([condition.share for condition in conditions]).reshape(-1, size)
+    return _Leaves(
+        ends=np.arange(1, len(leaves) + 1, dtype=np.int32) * size,
+        features=np.array([feature for leaf in leaves for feature in leaf.conditions], dtype=np.int32),
+        low=np.array([condition.low for condition in conditions], dtype=np.float32),
+        high=np.array([condition.high for condition in conditions], dtype=np.float32),
+        missing=np.array([condition.missing for condition in conditions]),
+        tables=np.arange(len(leaves), dtype=np.int32) * (size << size),
+        table=_table(np.array([leaf.value for leaf in leaves]), share).ravel(),
+    )
+
+
+def _joined(groups: Sequence[_Leaves]) -> _Leaves | None:
+    """The leaves of all groups; None without any: no tree asks anything."""
+    if not groups:
+        return None
+    conditions = np.cumsum([0, *(len(group.features) for group in groups)])
+    numbers = np.cumsum([0, *(len(group.table) for group in groups)])
+    ends = [group.ends + before for group, before in zip(groups, conditions, strict=False)]
+    tables = [group.tables + before for group, before in zip(groups, numbers, strict=False)]
+    return _Leaves(
+        ends=np.concatenate([[0], *ends]).astype(np.int32),
+        features=np.concatenate([group.features for group in groups]),
+        low=np.concatenate([group.low for group in groups]),
+        high=np.concatenate([group.high for group in groups]),
+        missing=np.concatenate([group.missing for group in groups]),
+        tables=np.concatenate(tables).astype(np.int32),
+        table=np.concatenate([group.table for group in groups]),
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import log1p
 from pathlib import Path
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from rapport.errors import ModelError, ModelRefused
 from rapport.models.manifest import Manifest, read_manifest
@@ -56,9 +55,6 @@ class Segments:
     def __init__(self, manifest: Manifest, model: SegmentModel) -> None:
         self.manifest = manifest
         self.model = model
-        self._mean = np.array(model.activity.mean)
-        self._scale = np.array(model.activity.scale)
-        self._centroids = np.array(model.activity.centroids)
 
     @property
     def name(self) -> str:
@@ -77,19 +73,26 @@ class Segments:
         """Scores and segment name of one customer; NaN or None is missing."""
         return self.model.rfm.scores(recency_s, frequency, monetary_micros)
 
-    def activity(self, vector: NDArray[np.float64]) -> str:
-        """The cluster's name of one customer's counts float[F], in the order of `activity_features`.
+    def activity(self, counts: Sequence[float | None]) -> str:
+        """The cluster's name of one customer's F counts, in the order of `activity_features`; None or NaN is none.
+
+        In plain Python: for one row of a few numbers each step of NumPy costs more than all of this.
 
         Raises:
-            ModelError: the vector has another length.
+            ModelError: there are more counts, or fewer.
         """
-        if vector.shape != self._mean.shape:
-            raise ModelError(
-                f"segments {self.version} take {len(self._mean)} activity features, got an array {vector.shape}"
-            )
-        counts = np.log1p(np.maximum(np.nan_to_num(vector), 0.0))
-        distance = (((counts - self._mean) / self._scale - self._centroids) ** 2).sum(axis=1)
-        return self.model.activity.names[int(distance.argmin())]
+        fitted = self.model.activity
+        if len(counts) != len(fitted.mean):
+            raise ModelError(f"segments {self.version} take {len(fitted.mean)} activity features, got {len(counts)}")
+        placed = [
+            ((log1p(count) if count is not None and count > 0 else 0.0) - mean) / scale
+            for count, mean, scale in zip(counts, fitted.mean, fitted.scale, strict=True)
+        ]
+        distances = [
+            sum([(value - centre) ** 2 for value, centre in zip(placed, centroid, strict=True)])
+            for centroid in fitted.centroids
+        ]
+        return fitted.names[distances.index(min(distances))]
 
 
 def load_segments(folder: Path, fingerprints: Mapping[str, str]) -> Segments:

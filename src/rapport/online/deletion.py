@@ -10,7 +10,7 @@ import redis
 from rapport.online.connect import reachable
 from rapport.online.keys import JOIN_KEY, KeyMaker, parse_key, prefix_of
 
-__all__ = ["delete_customer", "scan_keys"]
+__all__ = ["delete_customer", "literal", "scan_keys"]
 
 _BATCH = 1_000
 _GLOB = frozenset(b"*?[]^-\\")
@@ -34,7 +34,7 @@ def scan_keys(client: redis.Redis, project: str, join_keys: Sequence[str]) -> It
     Raises:
         StoreUnavailable
     """
-    pattern = _literal(prefix_of(join_keys)) + b"*" + _literal(project.encode())
+    pattern = literal(prefix_of(join_keys)) + b"*" + literal(project.encode())
     with reachable("looking for rows"):
         # A project whose name ends like this one's matches the pattern too, so each key is read.
         mine = (
@@ -46,6 +46,6 @@ def scan_keys(client: redis.Redis, project: str, join_keys: Sequence[str]) -> It
             yield batch
 
 
-def _literal(text: bytes) -> bytes:
+def literal(text: bytes) -> bytes:
     """A Redis glob pattern that matches exactly this text."""
     return b"".join(b"\\" + bytes([byte]) if byte in _GLOB else bytes([byte]) for byte in text)

@@ -1,23 +1,38 @@
 """librdkafka's mock cluster: brokers in this process that speak Kafka's protocol, and fail when they are told to.
 
-It needs no Java. It keeps records in memory, and knows groups and transactions, but no requests that create topics or
-tell of their settings. It is reached through the library that confluent-kafka's wheel brings along.
+It needs no Java, so it is there where no broker can be had. It keeps records in memory and knows groups; it answers the
+requests of transactions, but gives away what is not committed, and keeps no position that a transaction moves. It knows
+no request that creates topics or tells of them, and does not say when a record arrived. So the flows do not run on it:
+what is tested on it is how the parts of the bus take a cluster's answers. It is reached through the library that
+confluent-kafka's wheel brings along.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 
 import confluent_kafka
 
+from rapport.bus.kafka_cluster import KafkaCluster
+from rapport.bus.kafka_link import KafkaLink
 from rapport.errors import ServiceError
 
-__all__ = ["API_KEYS", "MockKafka"]
+__all__ = ["API_KEYS", "MockCluster", "MockKafka"]
 
-API_KEYS = {"produce": 0, "list_offsets": 2, "offset_fetch": 9, "find_coordinator": 10, "end_txn": 26}
+API_KEYS = {
+    "list_offsets": 2,
+    "offset_fetch": 9,
+    "join_group": 11,
+    "init_producer_id": 22,
+    "add_partitions_to_txn": 24,
+    "add_offsets_to_txn": 25,
+    "end_txn": 26,
+    "txn_offset_commit": 28,
+}
 """Numbers of requests, of Kafka's protocol."""
 _PRODUCER = 0
 
@@ -61,6 +76,7 @@ class MockKafka:
         self._cluster = library.rd_kafka_mock_cluster_new(self._client, self._brokers)
         if not self._cluster:
             raise ServiceError("librdkafka's mock cluster does not start")
+        library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
 
     def stop(self) -> None:
         """End the brokers; what they held is gone."""
@@ -87,6 +103,20 @@ class MockKafka:
         _library().rd_kafka_mock_push_request_errors_array(self._cluster, API_KEYS[request], len(codes), errors)
 
 
+class MockCluster(KafkaCluster):
+    """What the parts of the bus ask of a cluster; topics are created behind the back of Kafka's protocol."""
+
+    def __init__(self, brokers: MockKafka, prefix: str = "", *, partitions: int, timeout_s: float = 5.0) -> None:
+        link = KafkaLink(brokers.bootstrap, prefix, timeout_s=timeout_s)
+        super().__init__(link, partitions, replication=1, retention_h=1)
+        self._brokers = brokers
+
+    def ensure(self, topics: Iterable[str], *, partitions: int = 0, **settings: str) -> None:
+        for topic in set(topics) - self._known:
+            self._brokers.create_topic(self.link.topic(topic), partitions or self.partitions)
+            self._known.add(topic)
+
+
 @cache
 def _library() -> ctypes.CDLL:
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
@@ -101,6 +131,7 @@ def _library() -> ctypes.CDLL:
         ("rd_kafka_mock_cluster_new", pointer, [pointer, number]),
         ("rd_kafka_mock_cluster_destroy", None, [pointer]),
         ("rd_kafka_mock_cluster_bootstraps", text, [pointer]),
+        ("rd_kafka_mock_group_initial_rebalance_delay_ms", None, [pointer, ctypes.c_int32]),
         ("rd_kafka_mock_topic_create", number, [pointer, text, number, number]),
         ("rd_kafka_mock_push_request_errors_array", None, [pointer, ctypes.c_int16, ctypes.c_size_t, pointer]),
     ):

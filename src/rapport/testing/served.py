@@ -24,8 +24,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: Callable[[], bool], why: str, timeout_s: float = 60.0) -> None:
-    """Return once `what` holds.
+def wait_for(
+    what: Callable[[], object],
+    why: str = "it did not come to that in time",
+    timeout_s: float = 60.0,
+    *,
+    every_s: float = 0.05,
+) -> None:
+    """Return once `what` holds; it is looked at every `every_s` seconds.
 
     Raises:
         AssertionError: it does not within `timeout_s`; the message is `why`.
@@ -34,7 +40,7 @@ def wait_for(what: Callable[[], bool], why: str, timeout_s: float = 60.0) -> Non
     while not what():
         if time.monotonic() > deadline:
             raise AssertionError(why)
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 class Served:

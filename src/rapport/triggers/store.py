@@ -25,9 +25,10 @@ import redis
 from rapport.bus.protocol import START, Position
 from rapport.bus.redis_reader import parse_id, to_id
 from rapport.online.connect import reachable
+from rapport.online.deletion import literal
 from rapport.triggers.firing import Firing
 from rapport.triggers.script import Command, Steps
-from rapport.triggers.state import Changes, Pair, Watched
+from rapport.triggers.state import CHECKS, TIMERS, Changes, Pair, Watched
 
 __all__ = ["TriggerStore", "ask_queue"]
 
@@ -36,6 +37,7 @@ _HEAD, _STATES, _PLACES, _OUTBOX, _COUNTS = (
     _PREFIX + name for name in ("head", "states", "places", "outbox", "counts")
 )
 _DOING = "keeping what triggers wait for"
+_AT_ONCE = 1_000
 
 _watched = msgspec.json.Decoder(Watched)
 _firings = msgspec.json.Decoder(Firing)
@@ -134,6 +136,30 @@ class TriggerStore:
         with reachable(_DOING):
             self._redis.xtrim(_OUTBOX, minid=f"{number + 1}-0", approximate=False)
 
+    def erase(self, customer: str) -> int:
+        """Let go of all that is kept of a customer, timers that run and firings that are not on the bus yet; returns of
+        how many triggers, and firings. A process that holds some of it can write nothing back."""
+        while True:
+            self.begin(0)
+            pairs, commands = self._of(customer)
+            firings = [
+                number for number, firing in self.outbox(0, self.waiting() + 1) if firing.customer_id == customer
+            ]
+            commands += [("XDEL", _OUTBOX, f"{number}-0") for number in firings]
+            if not commands or self._steps.make(commands, version=self._version):
+                return len(pairs) + len(firings)
+
+    def _of(self, customer: str) -> tuple[set[bytes], list[Command]]:
+        """The pairs of a customer, and what takes them out of every key."""
+        pattern = b"*\0" + literal(customer.encode())
+        with reachable(_DOING):
+            found = {_STATES: [member for member, _ in self._redis.hscan_iter(_STATES, pattern, _AT_ONCE)]}
+            asks = [f"ask:{place.decode()}" for place in self._redis.hkeys(_PLACES)]
+            for key in (_PREFIX + queue for queue in (TIMERS, CHECKS, *asks)):
+                found[key] = [member for member, _ in self._redis.zscan_iter(key, pattern, _AT_ONCE)]
+        removed: list[Command] = [("HDEL" if key == _STATES else "ZREM", key, *of) for key, of in found.items() if of]
+        return {member for members in found.values() for member in members}, removed
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Trigger to what to how often: `fired`, `quiet`, `expired`, `old`."""
         with reachable(_DOING):
@@ -148,7 +174,7 @@ class TriggerStore:
         """How many pairs are kept, and how many wait in the queues of times."""
         with reachable(_DOING):
             kept = self._redis.hlen(_STATES)
-            return {"states": kept, **{queue: self._redis.zcard(_PREFIX + queue) for queue in ("timers", "checks")}}
+            return {"states": kept, **{queue: self._redis.zcard(_PREFIX + queue) for queue in (TIMERS, CHECKS)}}
 
 
 def _state(pair: Pair, state: Watched | None) -> Command:
