@@ -24,6 +24,7 @@ __all__ = [
     "EVENTS",
     "FEEDBACK",
     "METRICS",
+    "PLATFORM",
     "PUBLIC",
     "SIGNED",
     "Needs",
@@ -43,12 +44,13 @@ class Needs(NamedTuple):
     Attributes:
         scope: of the caller; None: nobody is asked for a key.
         admin: whether it is served at the admin port.
-        signed: whether the request is checked by its signature instead.
+        whole: whether it is for callers of the whole installation, for its requests do not say plainly whose
+            customers they speak of.
     """
 
     scope: str | None
     admin: bool = False
-    signed: bool = False
+    whole: bool = False
 
 
 DECIDE = Needs("decide")
@@ -57,7 +59,10 @@ FEEDBACK = Needs("feedback:write")
 DECISIONS = Needs("decisions:read")
 METRICS = Needs("metrics:read", admin=True)
 ADMIN = Needs("admin", admin=True)
-SIGNED = Needs(None, signed=True)
+PLATFORM = Needs("decide", whole=True)
+"""A chatbot platform's own form of a request."""
+SIGNED = Needs(None)
+"""The handler checks the sender's signature."""
 PUBLIC = Needs(None)
 
 
@@ -72,6 +77,8 @@ def let_in(gate: Gate, request: Request, needs: Needs) -> None:
     # a browser at the admin port can show a page, so it may ask its user for a key
     basic = needs.admin and request.method == "GET"
     admitted = gate.admit(request.headers.get("authorization"), needs.scope, basic=basic)
+    if needs.whole:
+        admitted.caller.require_whole(request.url.path)
     request.scope[_CALLER] = admitted.caller
     request.scope[_HEADERS] = admitted.headers
 

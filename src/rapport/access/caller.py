@@ -37,8 +37,17 @@ class Caller:
             # RFC 6750 has this header say which scope is needed
             headers = {"WWW-Authenticate": f'Bearer realm="rapport", error="insufficient_scope", scope="{scope}"'}
             raise Refusal(403, "missing_scope", "", f"this needs the scope {scope}, which the caller has not", headers)
-        if self.tenant and scope in OF_INSTALLATION:
-            raise _others(f"{scope} is for callers of the whole installation, not of one tenant", "")
+        if scope in OF_INSTALLATION:
+            self.require_whole(scope)
+
+    def require_whole(self, what: str) -> None:
+        """Return if the caller is not one of a tenant.
+
+        Raises:
+            Refusal: 403.
+        """
+        if self.tenant:
+            raise _others(f"{what} is for callers of the whole installation, not of one tenant", "")
 
     def owns(self, customer_id: str) -> bool:
         return not self.tenant or customer_id.startswith(f"{self.tenant}:")
