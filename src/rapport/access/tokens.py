@@ -59,6 +59,8 @@ class Tokens:
         Raises:
             Refusal: 401, it is not this issuer's, not for this service, or not valid now.
         """
+        if len(token) > LONGEST_TOKEN:
+            raise unknown()
         digest = hashlib.sha256(token.encode()).digest()
         known = self._known.get(digest)
         if known is None:
@@ -76,8 +78,6 @@ class Tokens:
         import jwt
 
         rules = self._rules
-        if len(token) > LONGEST_TOKEN:
-            raise unknown()
         try:
             key = self._key(jwt.get_unverified_header(token).get("kid"))
             claims = jwt.decode(
