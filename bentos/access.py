@@ -12,7 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rapport.access import LOCAL, Caller, Gate
+from rapport.access import Caller, Gate
 from rapport.errors import EventError
 from rapport.events.decode import decode
 from rapport.intake.bodies import Given
@@ -107,7 +107,7 @@ def require_own_events(caller: Caller, given: Iterable[Given]) -> None:
     Raises:
         Refusal: 403.
     """
-    if caller is not LOCAL and caller.tenant:
+    if caller.tenant:
         customers = (_customer(topic, raw) for topic, raw in given)
         caller.require_customers((customer for customer in customers if customer is not None), "events")
 

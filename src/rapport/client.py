@@ -116,12 +116,11 @@ class Client:
             raise self._refused(response) from None
 
     def health(self) -> Health:
-        """What works and what does not.
-
-        Raises:
-            ServiceError: the service is not reached.
-        """
-        return self._decoded(self._send("GET", "/readyz", None), Health)
+        """What works and what does not; in production for a client of the admin port. Errors as `personalize`."""
+        response = self._send("GET", "/health", None)
+        if response.is_error:
+            raise self._refused(response)
+        return self._decoded(response, Health)
 
     def close(self) -> None:
         self._http.close()
