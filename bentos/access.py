@@ -5,17 +5,12 @@ A route says what it needs where it is registered; the gate, the two ports and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rapport.access import Caller, Gate
-from rapport.errors import EventError
-from rapport.events.decode import decode
-from rapport.intake.bodies import Given
 
 __all__ = [
     "ADMIN",
@@ -31,7 +26,6 @@ __all__ = [
     "caller_of",
     "let_in",
     "mark",
-    "require_own_events",
 ]
 
 _CALLER = "rapport.caller"
@@ -97,34 +91,3 @@ def caller_of(request: Request) -> Caller:
     """
     caller: Caller = request.scope[_CALLER]
     return caller
-
-
-def require_own_events(caller: Caller, given: Iterable[Given]) -> None:
-    """Return if no event is of a customer of another tenant.
-
-    One whose customer cannot be read is nobody's: ingest will refuse it for the same reason.
-
-    Raises:
-        Refusal: 403.
-    """
-    if caller.tenant:
-        customers = (_customer(topic, raw) for topic, raw in given)
-        caller.require_customers((customer for customer in customers if customer is not None), "events")
-
-
-class _Spoken(msgspec.Struct):
-    customer_id: str
-
-
-_spoken = msgspec.json.Decoder(_Spoken)
-
-
-def _customer(topic: str, raw: bytes) -> str | None:
-    try:
-        return decode(topic, raw).customer_id
-    except EventError:
-        # it becomes a dead letter, which may be mended: nobody is to speak of others in one either
-        try:
-            return _spoken.decode(raw).customer_id
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None

@@ -26,7 +26,6 @@ from bentos.access import (
     caller_of,
     let_in,
     mark,
-    require_own_events,
 )
 from bentos.body import read_body, require_type
 from bentos.metrics import render
@@ -130,11 +129,11 @@ class Api:
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)
-        body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
-        batch = BatchNumber.of(request.headers, body)
-        events = PARSERS[media_type](body)
-        require_own_events(caller_of(request), events)
-        answer = await self._running.intake.take_events(events, batch)
+        intake = self._running.intake
+        async with intake.place():
+            body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
+            batch = BatchNumber.of(request.headers, body)
+            answer = await intake.take_events(PARSERS[media_type](body), caller_of(request), batch)
         return json_answer(answer, 202 if answer.accepted else 400)
 
     async def _feedback(self, request: Request) -> Response:

@@ -111,6 +111,8 @@ class Runtime:
             self._reader.close()
         if self._side is not None:
             await self._side.aclose()
+        # What is frozen would be left over when the process ends, and libraries complain of that.
+        gc.unfreeze()
 
     def bus(self) -> Bus:
         """The bus, opened when it is first needed.

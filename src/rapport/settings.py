@@ -39,6 +39,9 @@ class Settings:
     with settings that are not safe."""
     redis_url: str = ""
     """A Redis to use (`redis://`, `rediss://`, `unix://`). Empty: Rapport starts its own in data_dir."""
+    redis_memory_mb: int = 0
+    """Most megabytes for the data of the Redis that Rapport starts; producers are refused from 85% on. 0: half of the
+    machine's memory."""
     bus_url: str = ""
     """A Kafka cluster as the bus (`kafka://host:port,host:port`), or Kinesis for the raw topics (`kinesis://REGION`,
     `kinesis://REGION?prefix=shop.&endpoint=https://host:port`). Empty: Redis Streams in the Redis of redis_url, which
@@ -130,8 +133,8 @@ class Settings:
     registry_ca_file: str = ""
     """Certificates (PEM) to trust of a registry with TLS. Empty: the system's."""
     intake_max_lag: int = 500_000
-    """Events that may wait for ingest before producers are refused over HTTP (429, with the time after which to come
-    back)."""
+    """Events of a topic that may wait for ingest before producers of it are refused over HTTP (429, with the time after
+    which to come back)."""
     webhooks_dir: str = ""
     """Folder with the mapping files of webhooks, from root. Empty: `webhooks`."""
     deadletters_days: int = 30
@@ -144,6 +147,12 @@ class Settings:
     retention: str = ""
     """How many days of event time the archive keeps of each topic, as `chat_messages=90 customer_clicks=400`; a topic
     that is not named is kept for ever."""
+    audit_every_h: float = 24.0
+    """Time between two audits of the archive's topics, hours; 0: none but those that `rapport audit` makes."""
+    audit_kept: int = 60
+    """Audits that are kept, each a page and a JSON file."""
+    audit_late_s: int = 3600
+    """From this lateness on an audit counts an event as late, seconds."""
     delivery_url: str = ""
     """Where firings of triggers are posted to (`https://…`; `http://` on this machine only). Empty: nowhere."""
     delivery_secret_file: str = ""
@@ -193,11 +202,15 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "jwt_leeway_s": (0, 300),
     "deadline_ms": (1, 10_000),
     "redis_timeout_ms": (1, 10_000),
+    "redis_memory_mb": (0, 100_000_000),
     "bus_max_length": (1_000, 1_000_000_000),
     "intake_max_lag": (100, 1_000_000_000),
     "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
     "archive_versions_days": (0, 3_650),
+    "audit_every_h": (0, 8_760),
+    "audit_kept": (1, 10_000),
+    "audit_late_s": (1, 31_536_000),
     "delivery_timeout_s": (0.1, 60),
     "delivery_tries": (1, 100),
     "triggers_days": (1, 3_650),

@@ -10,6 +10,7 @@ import typer
 
 from rapport.cli import (
     archiving,
+    auditing,
     bus,
     consistency,
     customers,
@@ -25,6 +26,7 @@ from rapport.cli import (
     rebuilding,
     schemas,
     simulation,
+    text,
     triggers,
     views,
     webhooks,
@@ -44,6 +46,7 @@ EXIT_CODES = {
     5: "a process of `rapport up` is not running, does not work or cannot be started",
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
     archiving.EXIT_UNSOUND: "`rapport archive verify` found what should not be",
+    auditing.EXIT_ALARM: "`rapport audit` has alarms",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
 }
@@ -92,10 +95,11 @@ for _command in (
     drift.drift,
     drift.watch,
     consistency.consistency,
+    auditing.audit,
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, keys.keys):
+for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, text.text, keys.keys):
     app.add_typer(_group)
 
 

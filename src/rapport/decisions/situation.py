@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from rapport.decisions.record import FeatureValue, Sentiment
+from rapport.events.frustration import in_conversation
 
 __all__ = ["FACTS", "Situation", "cart_abandoned", "fact_kinds", "make_situation", "repeats_10m"]
 
@@ -25,7 +26,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sentiment: str = "neutral"
     sentiment_score: float = 0.0
     frustration: float = 0.0
-    """The greater of the message's and of the last hour's highest: 0 to 1."""
+    """The greatest of the message's by itself, of the message's within the last hour's conversation, and of the last
+    hour's highest: 0 to 1."""
     repeats: int = 0
     """Questions of the last 10 minutes that had been asked before in these 10 minutes."""
     segment: str = "Unknown"
@@ -96,7 +98,7 @@ def make_situation(
         message=frustration is not None,
         sentiment=sentiment.label,
         sentiment_score=sentiment.score,
-        frustration=max(frustration or 0.0, _number(features, "conversation__frustration_max_1h") or 0.0),
+        frustration=_frustration(frustration, features),
         repeats=repeats_10m(features),
         segment=segment,
         activity=activity,
@@ -128,6 +130,13 @@ def repeats_10m(features: Mapping[str, FeatureValue]) -> int:
     """Questions of the last 10 minutes beyond the distinct ones."""
     queries = _count(features, "conversation__queries_10m") or 0
     return max(0, queries - (_count(features, "conversation__distinct_queries_10m") or 0))
+
+
+def _frustration(own: float | None, features: Mapping[str, FeatureValue]) -> float:
+    highest = _number(features, "conversation__frustration_max_1h") or 0.0
+    if own is None:
+        return highest
+    return max(own, in_conversation(own, _number(features, "conversation__frustration_mean_1h")), highest)
 
 
 def _number(features: Mapping[str, FeatureValue], name: str) -> float | None:

@@ -1,95 +1,147 @@
-"""What frustration looks like in a customer's words: groups of cues, each a reason that a person can read.
+"""What a customer's words say of how he feels: classes of English words, each a reason that a person can read.
 
-Written by hand for English customer service. A word in lower case belongs to at most one group; a phrase counts where
-its words follow each other.
+The classes were written from general knowledge of English (its negations, question words, units of time, abuse,
+courtesy and what is said of a service), not collected from rated messages; how much each class counts is learned
+(rapport.events.frustration). A word without `!` also counts with -s, -ed and -ing; `!` ends one that stands as it is.
+A word may be in several classes.
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
-__all__ = ["ANGRY_EMOJI", "GROUPS", "PHRASES", "WORDS"]
-
-GROUPS: tuple[str, ...] = ("negation", "abuse", "feeling", "failure", "waiting", "leaving", "challenge", "calm")
+__all__ = ["GROUPS", "WORDS"]
 
 _LISTS: dict[str, str] = {
     "negation": """
-        no not never none nothing nobody noone nor cannot cant dont doesnt didnt wont isnt wasnt arent couldnt
-        wouldnt havent hasnt aint without neither nowhere
+        no! not! never! none! nothing! nobody! nowhere! neither! nor! cannot! cant! dont! doesnt! didnt! wont!
+        isnt! wasnt! arent! werent! couldnt! wouldnt! shouldnt! havent! hasnt! hadnt! aint! mustnt! neednt!
+        without! hardly! barely! noone!
     """,
-    "abuse": """
-        fuck fucking fucked fuckin wtf wth bs bullshit shit shitty crap crappy damn hell ass stupid idiot idiots
-        joke pathetic garbage trash scam scammers crook crooks lie lies liar liars lying thief thieves stealing
-        steal stolen ridiculous terrible horrible horrendous awful worst worse useless unacceptable disgusting
-        disgrace disgraceful shame shameful shady incompetent incompetence inept ineptness rude outrageous
-        absurd insane nightmare fraud ripoff unprofessional clueless pointless bogus sucks suck poor dumb
-        unbelievable unreal dishonest misleading robbery
-    """,
-    "feeling": """
-        hate angry anger annoying annoyed annoys frustrated frustrating frustration disappointed disappointing
-        disappointment upset furious sick tired mad fatigue smh ugh stress stressed appalled shocked livid
-        fuming bitter
-    """,
-    "failure": """
-        broken broke fail fails failed failing failure error errors wrong incorrect crash crashes crashed
-        crashing bug bugs lost lose losing missing stuck late delayed delay dead slow refuse refused refuses
-        denied charged charge charging complaint complain complained complaints unable ignore ignored ignoring
-        ignores mess messed waste wasted wasting damaged overcharged unhelpful unresolved inconsistent issues
-        problem problems trouble fault outage nope worthless blame
+    "question": """
+        why! how! when! where! what! who! which! whose! whats! wheres! whens! hows! whos! anyone! anybody!
+        someone! somebody!
     """,
     "waiting": """
-        waiting waited wait hold hours hour days weeks week months still yet again another twice everyday
-        everytime keep keeps kept already finally repeatedly constantly always continue continues third forever
-        since ages longer times
+        wait hold second minute min! mins! hour hr! hrs! day week month year fortnight! late! later! delay slow!
+        slower! slowly! overdue! queue age! ages! forever! long! longer! soon! yesterday! today! tonight!
+        tomorrow! monday! tuesday! wednesday! thursday! friday! saturday! sunday! weekend! since! ago! until!
+        till! eta! eventually!
+    """,
+    "repetition": """
+        again! still! yet! already! always! constantly! continually! continuously! continue keep kept! repeat
+        repeated! repeatedly! another! twice! thrice! once! second! third! fourth! fifth! several! multiple!
+        numerous! countless! times! every! everytime! everyday! each! same! ever! finally! often! more! many!
+    """,
+    "abuse": """
+        fuck fucker! shit! shitty! bullshit! bs! crap! crappy! damn! dammit! damned! goddamn! hell! ass! arse!
+        asshole! arsehole! bitch bastard bloody! bollocks! wtf! wth! ffs! stfu! piss! pissed! pissing! idiot
+        idiotic! moron moronic! stupid! stupidity! dumb! fool! fools! clown joke laughable! pathetic! useless!
+        worthless! hopeless! clueless! incompetent! incompetence! inept! rude! rudeness! arrogant! ignorant!
+        lazy! careless! liar lie! lies! lied! lying! cheat cheater scam scammer fraud! fraudulent! crook thief!
+        thieves! theft! steal stole! stolen! rob robbed! robbery! ripoff! con! conned! deceptive! deceive
+        dishonest! misleading! mislead trash! garbage! rubbish! junk! suck sucks! sucked! shady! greedy! shame!
+        shameful! shameless! unprofessional! unethical! dodgy!
+    """,
+    "strong": """
+        terrible! terribly! horrible! horribly! horrendous! horrific! awful! dreadful! atrocious! appalling!
+        abysmal! ghastly! worst! worse! bad! badly! poor! poorly! disgusting! disgusted! disgrace! disgraceful!
+        ridiculous! ridiculously! absurd! ludicrous! outrageous! unacceptable! unbelievable! unbelievably!
+        incredible! inexcusable! insane! insulting! insult nightmare disaster disastrous! shambles! farce!
+        fiasco! joke! shocking! shocked! embarrassing! infuriating! sad! sadly! sorry! unreal! beyond! nonsense!
+        mess!
+    """,
+    "feeling": """
+        angry! anger! angrily! annoy annoyed! annoying! annoyance! frustrate frustrated! frustrating!
+        frustration! irritate irritated! irritating! disappoint disappointed! disappointing! disappointment!
+        upset! upsetting! furious! fury! livid! fuming! mad! hate hated! sick! tired! fed! exhausted!
+        exhausting! stress stressed! stressful! unhappy! dissatisfied! displeased! outraged! enraged! appalled!
+        disgusted! bitter! hurt! worried! worry concerned! regret helpless! desperate! confused! confusing! ugh!
+        argh! grr! smh! sigh! omg! seriously! honestly! literally! really! absolutely! completely! totally!
+        utterly! simply! actually! clearly! obviously! apparently! supposedly!
+    """,
+    "failure": """
+        fail failure! broken! break! broke! breaks! breaking! error! errors! fault! faults! faulty! defect
+        defective! wrong! wrongly! incorrect! incorrectly! issue problem trouble! bug! bugs! buggy! glitch crash
+        freeze froze! frozen! stuck! miss missing! lost! lose! losing! damage unable! impossible! refuse reject
+        decline deny! denied! block lock! locked! ignore waste wasted! wasting! mistake mistakes! outage
+        outages! down! dead! disconnect drop! dropped! dropping! interrupt unavailable! unresolved!
+        unresponsive! unhelpful! undelivered! misdeliver overcharge! overcharged! overpriced! complain complaint
+        complaints! inconvenience! inconvenient! lack lacking! empty! expired! rotten! dirty! mould! mouldy!
+        cracked! torn! smashed!
     """,
     "leaving": """
-        cancel cancelling canceling cancelled canceled switch switching leaving refund sue lawyer lawsuit
-        attorney competitor elsewhere goodbye bye boycott unsubscribe compensation compensate manager supervisor
-        corporate ceo lawyers reimbursed
+        cancel cancelled! cancelling! cancellation! switch quit! quitting! leave! leaving! left! close!
+        unsubscribe terminate boycott competitor elsewhere! sue! suing! lawyer! lawyers! solicitor! attorney!
+        legal! court! lawsuit! ombudsman! regulator! report manager supervisor! supervisors! escalate ceo!
+        compensation! compensate refund reimburse reimbursement! return exchange replacement! goodbye! bye!
+        anymore! done! enough! loyal! customer! customers! service! business!
     """,
-    "challenge": """
-        why seriously really literally supposed honestly apparently obviously even how excuse excuses explain
-        told anyone someone guys yall people care actually instead paying paid pay money cost promised said
+    "money": """
+        pay! pays! paid! paying! payment! payments! money! charge charged! bill bills! billed! billing! cost
+        costs! price prices! fee fees! expensive! cash! card! account! bank! dollar! dollars! pound! pounds!
+        bucks! worth! free! credit debit!
     """,
-    "calm": """
-        thanks thank thx ty cheers love loved great good awesome happy appreciate appreciated hi hello nice
-        resolved excellent perfect kind ok okay lovely cool amazing welcome best glad fun wonderful fantastic
-        yes yep sure enjoy worked sorted
+    "demand": """
+        explain answer! answers! respond! response! reply! replied! fix! fixed! resolve! solve! sort! help!
+        helped! helping! need! needs! want! wants! expect expected! demand should! must! supposed! promise
+        promised! told! said! says! saying! tell! tells! telling! excuse excuses! instead! care! cares! call!
+        called! calls! calling! phone! phoned! email! emailed! contact! contacted! message! speak! spoke!
+        spoken! talk! talked! asked! asking!
+    """,
+    "you": """
+        you! your! yours! yourself! youre! youve! u! ur! yall! guys! ya! they! them! their! theyre! theyve!
+        people! company! staff! agent! agents! driver! rep! reps!
+    """,
+    "self": """
+        i! me! my! mine! im! ive! id! ill! we! us! our! myself! ourselves!
+    """,
+    "contrast": """
+        but! although! though! however! despite! yet! even! just! only! instead! nor! or!
+    """,
+    "thanks": """
+        thanks! thank! thx! ty! tysm! thankyou! cheers! appreciate! appreciated! appreciation! grateful! ta!
+    """,
+    "kind": """
+        love! loved! lovely! loving! great! good! awesome! amazing! excellent! fantastic! perfect! perfectly!
+        wonderful! brilliant! superb! nice! nicely! happy! glad! pleased! best! better! cool! fun! enjoy
+        enjoyed! kind! kindly! helpful! friendly! fast! quick! quickly! easy! welcome! congrats!
+        congratulations! yay! haha! lol! lmao! wow! beautiful! favorite! favourite! hope! hopefully! fine!
+        sorted! solved! resolved! works! worked! working! fixed! luck!
+    """,
+    "polite": """
+        please! pls! plz! hi! hello! hey! dear! hiya! morning! afternoon! evening! excuse! pardon! could! would!
+        may! might! wondering! possible! possibly! maybe! perhaps! regards!
+    """,
+    "assent": """
+        yes! yep! yeah! yup! ok! okay! k! sure! alright! right! got! gotcha! cool! understood! done! did! will!
+        ah! oh! indeed! correct! exactly!
     """,
 }
 
-WORDS = MappingProxyType({word: group for group, words in _LISTS.items() for word in words.split()})
-"""Word to group."""
+GROUPS: tuple[str, ...] = tuple(_LISTS)
+"""The classes' names."""
 
-PHRASES = MappingProxyType(
-    {
-        ("not", "working"): "failure",
-        ("doesnt", "work"): "failure",
-        ("dont", "work"): "failure",
-        ("wont", "work"): "failure",
-        ("nothing", "works"): "failure",
-        ("hung", "up"): "failure",
-        ("rip", "off"): "abuse",
-        ("fed", "up"): "feeling",
-        ("had", "enough"): "feeling",
-        ("so", "many"): "waiting",
-        ("how", "long"): "waiting",
-        ("all", "day"): "waiting",
-        ("every", "time"): "waiting",
-        ("every", "day"): "waiting",
-        ("last", "time"): "leaving",
-        ("my", "business"): "leaving",
-        ("im", "done"): "leaving",
-        ("done", "with"): "leaving",
-        ("never", "again"): "leaving",
-        ("no", "one"): "negation",
-        ("how", "come"): "challenge",
-        ("no", "problem"): "calm",
-        ("no", "worries"): "calm",
-        ("all", "good"): "calm",
-        ("works", "now"): "calm",
-    }
-)
-"""Two words that follow each other to a group, beside what each counts for itself."""
 
-ANGRY_EMOJI = frozenset("😡🤬😠😤🙄👎😒😑😩😫🤦🤥💩😭😞😔🤷")
+def _forms(word: str) -> tuple[str, ...]:
+    """A word's inflected forms, by rule; a form that English lacks does no harm."""
+    if word.endswith("!"):
+        return (word[:-1],)
+    if word.endswith("e"):
+        return word, f"{word}s", f"{word}d", f"{word[:-1]}ing"
+    if word.endswith("y") and word[-2] not in "aeou":
+        return word, f"{word[:-1]}ies", f"{word[:-1]}ied", f"{word}ing"
+    return word, f"{word}s", f"{word}es", f"{word}ed", f"{word}ing"
+
+
+def _words() -> dict[str, tuple[int, ...]]:
+    found: dict[str, dict[int, None]] = {}
+    for number, words in enumerate(_LISTS.values()):
+        for word in words.split():
+            for form in _forms(word):
+                found.setdefault(form, {})[number] = None
+    return {word: tuple(numbers) for word, numbers in found.items()}
+
+
+WORDS = MappingProxyType(_words())
+"""Word, in lower case and without apostrophes, to the numbers of its classes."""

@@ -19,6 +19,7 @@ from rapport.access.tls import server_context
 from rapport.access.wsgi import guarded
 from rapport.errors import ServiceError
 from rapport.metrics.around import Surroundings
+from rapport.metrics.audits import audit_families
 from rapport.metrics.families import flow_families
 from rapport.metrics.snapshot import read_snapshots, snapshots_folder
 from rapport.settings import Settings
@@ -31,6 +32,7 @@ class _Everything(Collector):
     def __init__(self, settings: Settings) -> None:
         self._folder = snapshots_folder(settings)
         self._surroundings = Surroundings(settings)
+        self._audits = settings.data_dir / "reports" / "audit"
         # Two Prometheus servers may ask at the same time.
         self._lock = threading.Lock()
 
@@ -40,7 +42,8 @@ class _Everything(Collector):
 
     def collect(self) -> Iterable[Metric]:
         with self._lock:
-            return [*flow_families(read_snapshots(self._folder)), *self._surroundings.families()]
+            flows = flow_families(read_snapshots(self._folder))
+            return [*flows, *self._surroundings.families(), *audit_families(self._audits)]
 
 
 def make_registry(settings: Settings) -> CollectorRegistry:

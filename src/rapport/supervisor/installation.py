@@ -36,7 +36,7 @@ def installation(settings: Settings, wanted: Wanted) -> list[Service]:
 
 
 def _redis(settings: Settings) -> Service:
-    server = EmbeddedRedis(settings.data_dir / "redis")
+    server = EmbeddedRedis(settings.data_dir / "redis", memory_mb=settings.redis_memory_mb)
 
     def launch(log: BinaryIO, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return server.spawn(log)
