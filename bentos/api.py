@@ -27,7 +27,8 @@ from bentos.access import (
     let_in,
     mark,
 )
-from bentos.body import read_body, require_type
+from bentos.body import json_answer, read_body, require_type
+from bentos.chatbot_routes import ChatbotRoutes
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
@@ -62,14 +63,9 @@ STARTING = Health(
 )
 
 _logger = logging.getLogger(__name__)
-_encoder = msgspec.json.Encoder()
 _personalize = msgspec.json.Decoder(PersonalizeRequest)
 _feedback = msgspec.json.Decoder(FeedbackRequest)
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-def json_answer(value: object, status: int = 200) -> Response:
-    return Response(_encoder.encode(value), status, media_type=JSON)
 
 
 class Api:
@@ -84,6 +80,7 @@ class Api:
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
         self.needs: dict[tuple[str, str], Needs] = {}
+        self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
         routes = self._routes()
         admin = [route for route in routes if self._is_admin(route)]
         assets = Mount("/docs/assets", swagger_files())
@@ -103,6 +100,7 @@ class Api:
             self._route("/events", self._events, "POST", EVENTS),
             self._route("/feedback", self._feedback, "POST", FEEDBACK),
             self._route("/webhooks/{source}", self._webhook, "POST", SIGNED),
+            *(self._route(*route) for route in self._chatbots.routes()),
             self._route("/livez", self._livez, "GET", PUBLIC),
             self._route("/readyz", self._readyz, "GET", PUBLIC),
             self._route("/health", self._health, "GET", ADMIN),

@@ -56,6 +56,8 @@ class Metrics:
     """(topic, accepted, the refusal's reason, or repeated: of a numbered batch that was there) to events."""
     webhooks: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(source, the answer's status or the reason why it was refused) to requests."""
+    chatbots: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(platform, what became of a turn, of its message, or of feedback) to how often."""
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path, HTTP status) to answers."""
     gauges: Callable[[], Mapping[str, float]] = dict
@@ -89,6 +91,7 @@ class _Families(Collector):
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
         yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
         yield _pairs("rapport_webhooks", "Webhooks", ("source", "result"), metrics.webhooks.items())
+        yield _pairs("rapport_chatbots", "Chatbots", ("platform", "result"), metrics.chatbots.items())
         yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers.items())
         published, dropped = metrics.lost_records()
         yield CounterMetricFamily("rapport_decision_log_published", "Decision records logged", value=published)

@@ -10,6 +10,7 @@ import msgspec
 
 from bentos import schemas
 from bentos.access import Needs
+from bentos.openapi_chatbots import chatbot_paths
 from bentos.openapi_security import with_security
 from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
@@ -34,6 +35,8 @@ def openapi() -> dict[str, Any]:
     types = [
         schemas.PersonalizeRequest,
         schemas.FeedbackRequest,
+        schemas.ContextRequest,
+        answers.ContextAnswer,
         answers.FeedbackAnswer,
         answers.EventsAnswer,
         answers.WebhookAnswer,
@@ -62,6 +65,7 @@ def _paths() -> dict[str, Any]:
         "/events": {"post": _events()},
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
+        **chatbot_paths(),
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
         "/readyz": {"get": _readyz()},
         "/health": {"get": _get("What works and what does not", "With the versions that serve.", "Health")},

@@ -13,6 +13,7 @@ import redis.asyncio
 
 from bentos.answering import load_answering
 from bentos.background import Background
+from bentos.chatbots import Chatbots
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
 from bentos.freshness import Freshness
@@ -87,6 +88,15 @@ class Runtime:
             stale=lambda: self._freshness.stale,
         )
 
+        self.chatbots = Chatbots(
+            settings.root / (settings.chatbots_file or "chatbots.yaml"),
+            self.decider,
+            self.features,
+            self.intake,
+            self.clock,
+            self.metrics,
+        )
+
     async def start(self) -> None:
         """Set the background going. Decisions are answered from now on, degraded until the parts are there; `health`
         says ready once the first look at every part has been taken."""
@@ -98,12 +108,14 @@ class Runtime:
         background.every(2.0, "bus", self._keep_bus)
         background.every(0.5, "keys", self._keep_keys)
         background.every(1.0, "webhooks", self._keep_webhooks)
+        background.every(1.0, "chatbots", self._keep_chatbots)
         background.every(900.0, "dead letters", self._expire_letters)
         background.every(0.25, "warm-up", self._warm_up)
 
     async def stop(self) -> None:
         """Stop the background, publish the decisions that wait, and close every connection."""
         await self._background.stop()
+        await self.chatbots.stop()
         await asyncio.to_thread(self.log.close)
         self.intake.close()
         if self._reader is not None:
@@ -191,6 +203,9 @@ class Runtime:
         await asyncio.to_thread(self._sources.refresh)
         if self._sources.problems:
             raise MappingError("; ".join(self._sources.problems.values()))
+
+    async def _keep_chatbots(self) -> None:
+        await asyncio.to_thread(self.chatbots.refresh)
 
     async def _expire_letters(self) -> None:
         days = self._settings.deadletters_days

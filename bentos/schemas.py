@@ -8,7 +8,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["FeedbackRequest", "PersonalizeRequest", "SessionData"]
+from rapport.chatbots.context import LEAST_TOKENS, MOST_TOKENS
+
+__all__ = ["ContextRequest", "FeedbackRequest", "PersonalizeRequest", "SessionData"]
 
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$")]
@@ -28,6 +30,14 @@ class PersonalizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     customer_id: Annotated[Id, Meta(description="The shop's own id of the customer.")]
     session_data: SessionData = SessionData()
+
+
+class ContextRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What a language model should know of a customer, in so many tokens at most."""
+
+    customer_id: Annotated[Id, Meta(description="The shop's own id of the customer.")]
+    session_data: SessionData = SessionData()
+    budget_tokens: Annotated[int, Meta(ge=LEAST_TOKENS, le=MOST_TOKENS, description="Most tokens of the text.")] = 300
 
 
 class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

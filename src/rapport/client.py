@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from rapport.access.files import read_secret_line
-from rapport.decisions.answers import EventsAnswer, FeedbackAnswer, Health
+from rapport.decisions.answers import ContextAnswer, EventsAnswer, FeedbackAnswer, Health
 from rapport.decisions.record import Decision
 from rapport.errors import RequestRefused, ServiceError
 from rapport.settings import Settings
@@ -105,6 +105,11 @@ class Client:
         }
         body = {name: value for name, value in given.items() if value is not None}
         return self._post("/feedback", body, FeedbackAnswer).event_id
+
+    def context(self, customer_id: str, *, budget_tokens: int = 300) -> ContextAnswer:
+        """What a language model should know of a customer, in at most so many tokens; errors as `personalize`."""
+        body = {"customer_id": customer_id, "budget_tokens": budget_tokens}
+        return self._post("/chatbots/context", body, ContextAnswer)
 
     def events(self, topic: str, events: Sequence[Mapping[str, Any]]) -> EventsAnswer:
         """Give events of one topic. Refused ones are in the answer, also when all are; errors as `personalize`."""

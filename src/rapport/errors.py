@@ -7,6 +7,7 @@
     ├── EventError            one event that cannot be accepted (goes to the dead letters)
     ├── MappingError          a mapping file or the data file that it describes
     ├── SignatureRefused      a webhook that its source has not signed
+    ├── ToolRefused           a language model's call of a tool that was not run
     ├── PolicyError           the decision policy's or the response templates' file
     ├── BusError
     │   ├── BusUnavailable    the bus does not answer
@@ -93,6 +94,10 @@ class SignatureRefused(RapportError):  # noqa: N818
         self.reason = reason
         self.field = field
         self.detail = detail
+
+
+class ToolRefused(RapportError):  # noqa: N818
+    """A call of a tool that was not run; the message is for the language model, and says what would be right."""
 
 
 class PolicyError(RapportError):

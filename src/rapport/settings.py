@@ -137,6 +137,8 @@ class Settings:
     which to come back)."""
     webhooks_dir: str = ""
     """Folder with the mapping files of webhooks, from root. Empty: `webhooks`."""
+    chatbots_file: str = ""
+    """File of the chatbot platforms that are served, from root. Empty: `chatbots.yaml`."""
     deadletters_days: int = 30
     """Days that dead letters are kept, from the arrival of what was refused; 0: until they are dropped."""
     archive_every_s: float = 5.0

@@ -12,6 +12,7 @@ from rapport.cli import (
     archiving,
     auditing,
     bus,
+    chatbots,
     consistency,
     customers,
     data,
@@ -99,7 +100,7 @@ for _command in (
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, text.text, keys.keys):
+for _group in (letters.deadletters, webhooks.webhooks, chatbots.chatbots, archiving.archive, text.text, keys.keys):
     app.add_typer(_group)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "ContextAnswer",
     "EventResult",
     "EventsAnswer",
     "FeedbackAnswer",
@@ -41,6 +42,19 @@ class FeedbackAnswer(msgspec.Struct, frozen=True):
     """The feedback is on the bus, under this event id."""
 
     event_id: str
+
+
+class ContextAnswer(msgspec.Struct, frozen=True):
+    """What a language model should know of a customer."""
+
+    text: str
+    """Lines, the most useful first."""
+    tokens: int
+    """Its tokens at most: not over the budget."""
+    left_out: int
+    """Lines that did not fit."""
+    degraded: list[str]
+    """As in a decision."""
 
 
 class WebhookEvent(msgspec.Struct, frozen=True):
