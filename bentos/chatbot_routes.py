@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bentos.access import DECIDE, PLATFORM, SIGNED, Needs, caller_of
 from bentos.body import json_answer, read_body, require_type
 from bentos.chatbot_replies import ChatbotReplies, not_served
 from bentos.chatbots import Chatbots
@@ -22,6 +23,7 @@ from rapport.chatbots import Asked, Reply, dialogflow_cx, dialogflow_es, rasa
 from rapport.chatbots.declared import Rasa
 from rapport.intake.bodies import JSON, decode_body
 from rapport.intake.refusal import Refusal
+from rapport.quiet import log_failure
 
 __all__ = ["ChatbotRoutes"]
 
@@ -50,17 +52,17 @@ class ChatbotRoutes:
         self._running = running
         self._replies = ChatbotReplies(running)
 
-    def routes(self) -> list[tuple[str, Handler, str]]:
-        """Path, handler and method of each route."""
+    def routes(self) -> list[tuple[str, Handler, str, Needs]]:
+        """Path, handler, method and needs of each route."""
         return [
-            ("/chatbots/rasa/webhook", self._rasa, "POST"),
-            ("/chatbots/rasa/actions", self._rasa_actions, "GET"),
-            ("/chatbots/rasa/health", self._rasa_health, "GET"),
-            ("/chatbots/dialogflow/es", self._dialogflow_es, "POST"),
-            ("/chatbots/dialogflow/cx", self._dialogflow_cx, "POST"),
-            ("/chatbots/chatwoot", self._replies.chatwoot, "POST"),
-            ("/chatbots/bot-framework", self._replies.bot_framework, "POST"),
-            ("/chatbots/context", self._context, "POST"),
+            ("/chatbots/rasa/webhook", self._rasa, "POST", PLATFORM),
+            ("/chatbots/rasa/actions", self._rasa_actions, "GET", PLATFORM),
+            ("/chatbots/rasa/health", self._rasa_health, "GET", PLATFORM),
+            ("/chatbots/dialogflow/es", self._dialogflow_es, "POST", PLATFORM),
+            ("/chatbots/dialogflow/cx", self._dialogflow_cx, "POST", PLATFORM),
+            ("/chatbots/chatwoot", self._replies.chatwoot, "POST", SIGNED),
+            ("/chatbots/bot-framework", self._replies.bot_framework, "POST", SIGNED),
+            ("/chatbots/context", self._context, "POST", DECIDE),
         ]
 
     async def _rasa(self, request: Request) -> Response:
@@ -82,7 +84,7 @@ class ChatbotRoutes:
         except Refusal as refusal:
             return json_answer(rasa.rejection(call["next_action"], refusal.detail), 400)
         except Exception as error:  # Rasa is told in the shape that it knows
-            _logger.exception("an action of Rasa failed")
+            log_failure(_logger, error, "an action of Rasa failed")
             return json_answer({"error": type(error).__name__, "request_body": call}, 500)
 
     async def _rasa_actions(self, request: Request) -> Response:
@@ -114,6 +116,7 @@ class ChatbotRoutes:
     async def _context(self, request: Request) -> Response:
         require_type(request, JSON)
         wanted = decode_body(_context, await read_body(request, CONTEXT_LIMIT_BYTES))
+        caller_of(request).require_customers((wanted.customer_id,))
         return json_answer(await self._running().context(wanted))
 
 

@@ -23,6 +23,7 @@ from rapport.decisions.scoring import Scored, Scorer
 from rapport.decisions.signals import asked_before, join_signals, may_repeat
 from rapport.events.text import analyse
 from rapport.policy import Bundle, FollowedPolicy
+from rapport.quiet import log_failure
 
 __all__ = ["Decider"]
 
@@ -80,9 +81,8 @@ class Decider:
         as_of_us = self._clock.now_us()
         try:
             decision, record = await self._decide(request, as_of_us, stages)
-        except Exception:  # a chatbot gets an answer whatever happens here
-            # the traceback names code, never values
-            _logger.exception("a decision failed; a neutral answer was given")
+        except Exception as error:  # a chatbot gets an answer whatever happens here
+            log_failure(_logger, error, "a decision failed; a neutral answer was given")
             decision = _neutral(as_of_us)
             record = {"customer_id": "", "features": {}}
         if logged:

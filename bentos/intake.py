@@ -19,6 +19,7 @@ import msgspec
 from bentos.metrics import Metrics
 from bentos.pressure import Behind, Pressure
 from bentos.schemas import FeedbackRequest
+from rapport.access import Caller
 from rapport.bus.protocol import Bus, Message
 from rapport.clock import Clock, from_us, to_us
 from rapport.decisions.answers import EventResult, EventsAnswer, FeedbackAnswer
@@ -76,16 +77,19 @@ class Intake:
         finally:
             self._places.release()
 
-    async def take_events(self, given: Sequence[Given], batch: BatchNumber | None = None) -> EventsAnswer:
+    async def take_events(
+        self, given: Sequence[Given], caller: Caller, batch: BatchNumber | None = None
+    ) -> EventsAnswer:
         """Check events, publish all of them, and say which ones ingest will refuse.
 
         Args:
             given: the events.
+            caller: who gives them; none is taken when one is of another tenant's customer.
             batch: the number that their sender gave them, which goes on the bus once.
 
         Raises:
-            Refusal: 429 the bus is full or behind: none of these events was taken; 503 it does not answer: they may
-                have been, and are to be sent again; 409 the batch's number was used.
+            Refusal: 429 the bus is full or behind, 403 one is of another tenant: none of these events was taken; 503
+                the bus does not answer: they may have been, and are to be sent again; 409 the batch's number was used.
         """
         try:
             # What will be refused is not checked first: a refusal has to cost less than what it keeps away.
@@ -93,6 +97,9 @@ class Intake:
         except Behind as error:
             raise self._behind(error) from None
         checked = await self._checked(given)
+        if caller.tenant:
+            spoken_of = (key or _spoken_of(event) for (_, event), (key, _) in zip(given, checked, strict=True))
+            caller.require_customers(filter(None, spoken_of), "events")
         messages = [Message(topic, key, event, "http") for (topic, event), (key, _) in zip(given, checked, strict=True)]
         published = await self.publish(messages, batch)
         results = [result for _, result in checked]
@@ -179,6 +186,22 @@ def _check(index: int, topic: str, raw: bytes, now_us: int) -> tuple[str, EventR
     except EventError as error:
         return "", EventResult(index, "refused", error.field, error.reason, error.detail)
     return event.customer_id, EventResult(index, "accepted")
+
+
+class _Spoken(msgspec.Struct):
+    customer_id: str
+
+
+_spoken = msgspec.json.Decoder(_Spoken)
+
+
+def _spoken_of(raw: bytes) -> str:
+    """The customer of an event that is refused, "" when none can be read. It becomes a dead letter, which may be mended
+    and sent again, or ingest may come to accept it: nobody is to speak of others in one either."""
+    try:
+        return _spoken.decode(raw).customer_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def _later(status: int, reason: str, detail: str, after_s: int) -> Refusal:

@@ -39,8 +39,11 @@ class Lookup:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
-    async def find(self, decision_id: str) -> DecisionExplained:
+    async def find(self, decision_id: str, owns: Callable[[str], bool]) -> DecisionExplained:
         """The decision, explained.
+
+        Args:
+            owns: whether a customer is one of the caller's; a decision on another does not exist for the caller.
 
         Raises:
             Refusal: 400 when it is no id, 404 when there is no such decision, 429 when too many look-ups wait, 503 when
@@ -53,15 +56,15 @@ class Lookup:
         self._waiting += 1
         try:
             async with self._turns:
-                return await asyncio.to_thread(self._explained, decision_id)
+                return await asyncio.to_thread(self._explained, decision_id, owns)
         except (BusError, ServiceError, ArchiveError) as error:
             raise Refusal(503, "log_unavailable", "", str(error), {"Retry-After": "2"}) from None
         finally:
             self._waiting -= 1
 
-    def _explained(self, decision_id: str) -> DecisionExplained:
+    def _explained(self, decision_id: str, owns: Callable[[str], bool]) -> DecisionExplained:
         record = self._log.waiting(decision_id) or self._find(decision_id)
-        if record is None:
+        if record is None or not owns(record.customer_id):
             raise Refusal(
                 404,
                 "not_found",

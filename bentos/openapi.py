@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from bentos import schemas
+from bentos.access import Needs
 from bentos.openapi_chatbots import chatbot_paths
+from bentos.openapi_security import with_security
 from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
@@ -23,10 +25,9 @@ _REF = "#/components/schemas/{name}"
 _EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 
 
-@cache
-def openapi_json() -> bytes:
-    """The description as JSON."""
-    return msgspec.json.format(msgspec.json.encode(openapi()), indent=2)
+def openapi_json(needs: Mapping[tuple[str, str], Needs]) -> bytes:
+    """The description as JSON, with what each operation needs."""
+    return msgspec.json.format(msgspec.json.encode(with_security(openapi(), needs)), indent=2)
 
 
 def openapi() -> dict[str, Any]:
@@ -41,6 +42,7 @@ def openapi() -> dict[str, Any]:
         answers.WebhookAnswer,
         answers.Health,
         answers.DecisionExplained,
+        answers.Readiness,
         Decision,
         *EVENT_TYPES.values(),
     ]
@@ -67,14 +69,24 @@ def _paths() -> dict[str, Any]:
         **chatbot_paths(),
         "/decisions/{decision_id}": {"get": _decision()},
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
-        "/readyz": {
-            "get": _get(
-                "What works and what does not",
-                "200 as soon as decisions are answered, degraded or not; with `?strict=1` 503 unless all is well.",
-                "Health",
-            )
-        },
+        "/readyz": {"get": _readyz()},
+        "/health": {"get": _get("What works and what does not", "With the versions that serve.", "Health")},
         "/metrics": {"get": _get("Prometheus metrics", "In the text format.", None)},
+    }
+
+
+def _readyz() -> dict[str, Any]:
+    either = {"anyOf": [{"$ref": _REF.format(name=name)} for name in ("Readiness", "Health")]}
+    said = {"200": "Decisions are answered", "503": "They are not, or with `?strict=1` not all is well"}
+    return {
+        "summary": "Whether decisions are answered",
+        "description": "200 as soon as they are, degraded or not; with `?strict=1` 503 unless all is well. In "
+        "development with all that /health says.",
+        "parameters": [{"name": "strict", "in": "query", "schema": {"enum": ["1"]}}],
+        "responses": {
+            status: {"description": text, "content": {"application/json": {"schema": either}}}
+            for status, text in said.items()
+        },
     }
 
 

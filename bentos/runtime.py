@@ -24,6 +24,7 @@ from bentos.pressure import Pressure
 from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.webhooks import Webhooks
 from bentos.worldtime import FollowedClock
+from rapport.access import Gate
 from rapport.bus import open_bus
 from rapport.bus.protocol import Bus
 from rapport.clock import WORLD_CLOCK_KEY
@@ -31,7 +32,7 @@ from rapport.dead_letters import expire_letters
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
 from rapport.decisions.scoring import MODELS, SEGMENTS, Scorer
-from rapport.errors import BusError, MappingError, ServiceError, StoreUnavailable
+from rapport.errors import AccessError, BusError, MappingError, ServiceError, StoreUnavailable
 from rapport.models import Champions
 from rapport.online import OnlineReader, connect_async, reader_for
 from rapport.policy import FollowedPolicy
@@ -52,6 +53,9 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.in_production = settings.in_production
+        self.has_admin_port = bool(settings.own_admin_port)
+        self.gate = Gate(settings)
         self.drift_figures = settings.data_dir / "reports" / "metrics.prom"
         self._background = Background()
         self._bus: Bus | None = None
@@ -78,7 +82,7 @@ class Runtime:
         self.lookup = Lookup(settings, self.bus, self.log)
         self._pressure = Pressure(self.bus, settings.intake_max_lag)
         self.intake = Intake(self.bus, self.clock, self.metrics, self._pressure)
-        self._sources = Sources(webhooks_folder(settings))
+        self._sources = Sources(webhooks_folder(settings), unsigned=not settings.in_production)
         self.webhooks = Webhooks(self._sources, self.intake, self.clock, self.metrics)
         self.decider = Decider(
             self.features,
@@ -109,6 +113,7 @@ class Runtime:
         background.every(0.5, "policy", self._keep_policy)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
+        background.every(0.5, "keys", self._keep_keys)
         background.every(1.0, "webhooks", self._keep_webhooks)
         background.every(1.0, "chatbots", self._keep_chatbots)
         background.every(900.0, "dead letters", self._expire_letters)
@@ -198,6 +203,12 @@ class Runtime:
             self._freshness.check(self.bus(), time.monotonic())
         except ServiceError as error:
             raise BusError(str(error)) from error
+
+    async def _keep_keys(self) -> None:
+        # two looks at the disk; a thread would let requests see the files half read
+        self.gate.refresh()
+        if self.gate.problem:
+            raise AccessError(self.gate.problem)
 
     async def _keep_webhooks(self) -> None:
         await asyncio.to_thread(self._sources.refresh)

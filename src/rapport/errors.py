@@ -3,6 +3,7 @@
     RapportError
     ├── SettingsError         an environment variable is unknown or out of range
     ├── DeclarationError      a feature declaration that cannot be computed
+    ├── AccessError           keys, tokens and the files that they are in
     ├── EventError            one event that cannot be accepted (goes to the dead letters)
     ├── MappingError          a mapping file or the data file that it describes
     ├── SignatureRefused      a webhook that its source has not signed
@@ -49,6 +50,12 @@ class SettingsError(RapportError):
 
 class DeclarationError(RapportError):
     """A feature declaration that cannot be computed; names the view, the aggregation and the choices."""
+
+    exit_code = 2
+
+
+class AccessError(RapportError):
+    """A key, a token's key or the file that it is in; names no secret."""
 
     exit_code = 2
 

@@ -23,6 +23,7 @@ from rapport.bus.kafka_records import next_offset, to_batch
 from rapport.bus.kafka_scan import gone
 from rapport.bus.protocol import START, Hop, Place, Position, RecordBatch
 from rapport.errors import BusError, BusUnavailable, SettingsError
+from rapport.quiet import log_failure
 
 __all__ = ["SESSION_S", "KafkaMember"]
 
@@ -215,7 +216,7 @@ class KafkaMember:
                 _log.warning("group %s: %s", self.group, failed)
                 self._closing.wait(0.5)
             except Exception as error:  # a thread has nobody above it: whoever reads is told
-                _log.exception("group %s stopped reading", self.group)
+                log_failure(_log, error, "group %s stopped reading", self.group)
                 self._break(BusError(f"reading for group {self.group!r} failed: {type(error).__name__}: {error}"))
                 break
         consumer, self._consumer = self._consumer, None

@@ -66,7 +66,7 @@ def decide(
     from rapport.client import Client
 
     settings = settings_now()
-    with Client(f"http://{settings.host}:{settings.port}") as client:
+    with Client.of(settings) as client:
         decision = client.personalize(
             customer,
             message=message or None,

@@ -20,6 +20,7 @@ from rapport.cli import (
     demo,
     drift,
     erasing,
+    keys,
     letters,
     metrics,
     models,
@@ -111,6 +112,7 @@ for _group in (
     archiving.archive,
     policies.policy,
     text.text,
+    keys.keys,
 ):
     app.add_typer(_group)
 

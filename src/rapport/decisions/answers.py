@@ -16,6 +16,7 @@ __all__ = [
     "FeedbackAnswer",
     "Health",
     "ModelHealth",
+    "Readiness",
     "WebhookAnswer",
     "WebhookEvent",
     "WebhookProblem",
@@ -103,12 +104,17 @@ class ModelHealth(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-class Health(msgspec.Struct, frozen=True):
-    """What `GET /readyz` answers."""
+class Readiness(msgspec.Struct, frozen=True):
+    """What `GET /readyz` answers anybody in production."""
 
     ready: bool
     """Whether decisions are answered at all."""
     status: Literal["ok", "degraded", "starting"]
+
+
+class Health(Readiness, frozen=True):
+    """What `GET /health` answers, and in development `GET /readyz`."""
+
     redis: bool
     bus: bool
     policy: bool

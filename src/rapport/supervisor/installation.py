@@ -88,9 +88,9 @@ def _service(settings: Settings) -> Service:
     return Service(
         "service",
         command([sys.executable, "-m", "bentos"], folder=settings.root),
-        http_answers(settings.host, settings.port, "/readyz"),
+        http_answers(settings.host, settings.port, "/readyz", tls=bool(settings.tls_cert_file)),
         stage=2,
-        address=f"http://{settings.host}:{settings.port}",
+        address=f"{settings.scheme}://{settings.host}:{settings.port}",
         port=settings.port,
         grace_s=20,
     )
@@ -110,7 +110,7 @@ def _metrics(settings: Settings) -> Service:
         "metrics",
         command(argv, folder=settings.root),
         stage=2,
-        address=f"http://{settings.host}:{port}/metrics",
+        address=f"{settings.scheme}://{settings.host}:{port}/metrics",
         port=port,
         steady_s=1.0,
     )
