@@ -5,20 +5,22 @@
 # make kafka              a Kafka broker to try things with, until Ctrl-C; says how to use it
 # make kafka-million [EVENTS=1000000] [SEED=n]
 #                         five producers, five topics, workers and a broker that die: nothing lost, nothing doubled
+# make surge [LASTS=60] [SEED=n] [SURGE="--kafka --straight"]
+#                         ten times what can be taken, for a minute: nothing lost, memory bounded, worked off
 # make fuzz [EVENTS=1000000] [SEED=n]
 #                         hostile events through the decoders of all formats: an event or its refusal comes out
 # make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make test-engines       the views on Spark and on Flink, each in an environment of its own
 # make check              ruff, mypy --strict, layering
-# make docs               write docs/cli.md and docs/settings.md anew from the code
+# make docs               write docs/cli.md, docs/settings.md and the schemas of the policy anew from the code
 # make clean              remove caches and the demo's data; your own data in .rapport/ stays
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million fuzz nightly bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million surge fuzz nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -28,7 +30,13 @@ EVENTS ?= 2000000
 SEED ?=
 MINUTES ?=
 CASES ?= 10000
+LASTS ?= 60
+# Tests that wait for servers leave a processor to others.
+TESTERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+SURGE ?=
 export UV_PROJECT_ENVIRONMENT := $(if $(PYTHON),.cache/venv-$(PYTHON),.venv)
+# A project of many processes: none compiles what another one has.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(UV_PROJECT_ENVIRONMENT)/bin
 COMPILED := $(UV_PROJECT_ENVIRONMENT)/.engine-compiled
 
@@ -58,7 +66,7 @@ check: sync
 	$(BIN)/pytest -q --no-header --no-summary tests/test_layering.py >/dev/null || { $(BIN)/pytest -q tests/test_layering.py; exit 1; }
 
 test: check
-	@$(BIN)/pytest -m "not slow" -n auto --dist loadfile -q
+	@$(BIN)/pytest -m "not slow" -n $(TESTERS) --dist loadgroup --no-loadscope-reorder -q
 
 test-slow: sync
 	@$(BIN)/pytest -m slow
@@ -72,6 +80,9 @@ kafka: sync
 kafka-million: sync
 	@$(BIN)/python -m tests.kafka --events $(if $(filter command line,$(origin EVENTS)),$(EVENTS),1000000) $(if $(SEED),--seed $(SEED))
 
+surge: sync
+	@$(BIN)/python -m tests.surge --seconds $(LASTS) $(if $(SEED),--seed $(SEED)) $(SURGE)
+
 # EVENTS has chaos's default unless it is given.
 fuzz: sync
 	@$(BIN)/python -m tests.fuzz --events $(if $(filter file,$(origin EVENTS)),1000000,$(EVENTS)) $(if $(SEED),--seed $(SEED))
@@ -79,7 +90,7 @@ fuzz: sync
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
 	$(BIN)/pytest -m slow
-	$(MAKE) test-engines chaos kafka-million fuzz
+	$(MAKE) test-engines chaos kafka-million surge fuzz
 
 engines:
 	@for name in spark flink quix; do deploy/install-engine.sh "$$name"; done
@@ -92,6 +103,7 @@ bench: sync
 
 docs: sync
 	@$(BIN)/python -m rapport.cli.reference
+	$(BIN)/rapport policy schema --write docs/schemas
 
 clean:
 	@rm -rf .mypy_cache .ruff_cache .hypothesis .cache .rapport/demo

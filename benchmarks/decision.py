@@ -27,7 +27,7 @@ from rapport.testing.models import NoiseModels
 from rapport.testing.project import Project
 from rapport.testing.served import Served, free_port, wait_for
 
-__all__ = ["measure"]
+__all__ = ["Figures", "ask", "measure", "serving_project"]
 
 ROOT = Path(__file__).parents[1]
 BODY = b'{"customer_id": "ann", "session_data": {"message": "Where is my parcel?", "channel": "web"}}'
@@ -67,13 +67,14 @@ def measure(quick: bool) -> list[Measurement]:
     ]
 
 
-def ask(url: str, clients: int, seconds: float) -> Figures:
-    """POST /personalize from `clients` connections, one request at a time each, after a second that does not count."""
+def ask(url: str, clients: int, seconds: float, key: str = "") -> Figures:
+    """POST /personalize from `clients` connections, one request at a time each, after a second that does not count.
+    `key`: what is sent with it; "" nothing."""
     if shutil.which("wrk"):
-        _wrk(url, clients, 1)
-        return _wrk(url, clients, seconds)
-    asyncio.run(_ask_all(url, clients, 1))
-    taken = asyncio.run(_ask_all(url, clients, seconds))
+        _wrk(url, clients, 1, key)
+        return _wrk(url, clients, seconds, key)
+    asyncio.run(_ask_all(url, clients, 1, key))
+    taken = asyncio.run(_ask_all(url, clients, seconds, key))
     taken.sort()
     return taken[len(taken) // 2] * 1e3, taken[int(len(taken) * 0.99)] * 1e3, len(taken) / seconds
 
@@ -94,10 +95,12 @@ def _rows(clients: int, ours: Figures, peers: Mapping[str, Figures], note: str) 
         )
 
 
-def _wrk(url: str, clients: int, seconds: float) -> Figures:
+def _wrk(url: str, clients: int, seconds: float, key: str) -> Figures:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write('wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n')
         script.write(f"wrk.body = '{BODY.decode()}'\n")
+        if key:
+            script.write(f"wrk.headers['Authorization'] = 'Bearer {key}'\n")
         script.flush()
         command = [
             "wrk",
@@ -117,16 +120,17 @@ def _wrk(url: str, clients: int, seconds: float) -> Figures:
     return found["50"], found["99"], float(rate[1])
 
 
-async def _ask_all(url: str, clients: int, seconds: float) -> list[float]:
+async def _ask_all(url: str, clients: int, seconds: float, key: str) -> list[float]:
     port = int(url.rpartition(":")[2])
     until = time.perf_counter() + seconds
-    parts = await asyncio.gather(*(_ask_one(port, until) for _ in range(clients)))
+    parts = await asyncio.gather(*(_ask_one(port, until, key) for _ in range(clients)))
     return [taken for part in parts for taken in part]
 
 
-async def _ask_one(port: int, until: float) -> list[float]:
+async def _ask_one(port: int, until: float, key: str) -> list[float]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = "POST /personalize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"Authorization: Bearer {key}\r\n" if key else ""
     request = f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
     samples = []
     while (began := time.perf_counter()) < until:
@@ -143,6 +147,14 @@ async def _ask_one(port: int, until: float) -> list[float]:
 
 def _asker() -> str:
     return "wrk" if shutil.which("wrk") else "a small asyncio client, for wrk is not installed"
+
+
+@contextmanager
+def serving_project(root: Path) -> Iterator[Project]:
+    """A project with a customer known to every view and all models, ready to be served."""
+    with _project(root) as project:
+        _models(project)
+        yield project
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         note: a sentence on how, where the name does not say it.
         x, x_unit, series: of figures measured over a parameter: its value, what it is, and whose line this is a point
             of. They are drawn as lines, one plot per unit.
+        timed: x is seconds of one run: drawn over a linear axis, and in no table.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     x: float | None = None
     x_unit: str = ""
     series: str = ""
+    timed: bool = False
 
     @property
     def ratio(self) -> float | None:

@@ -72,6 +72,7 @@ def _samples(world: LiveWorld, pace: int, seconds: float, *, stages: bool) -> Sa
         lambda load: _send_hop(world, load, samples),
     )
     paced(world, f"{pace} {stages}", pace, seconds, send_in_turn, look_s=LOOK_S)
+    world.until_done()
     return samples
 
 

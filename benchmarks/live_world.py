@@ -103,8 +103,8 @@ _CHECKED = f"{CLICKS}.checked"
 
 
 @contextmanager
-def live_world(partitions: int = 1, bus_url: str = "") -> Iterator[LiveWorld]:
-    """An installation in a folder that goes away."""
+def live_world(partitions: int = 1, bus_url: str = "", **more: str) -> Iterator[LiveWorld]:
+    """An installation in a folder that goes away; `more` are environment variables."""
     with tempfile.TemporaryDirectory(prefix="rapport-") as name:
         folder = Path(name)
         (folder / "feature_store.yaml").write_text(YAML)
@@ -116,6 +116,7 @@ def live_world(partitions: int = 1, bus_url: str = "") -> Iterator[LiveWorld]:
                 "RAPPORT_REDIS_TIMEOUT_MS": "5000",
                 "RAPPORT_PARTITIONS": str(partitions),
                 "RAPPORT_BUS_URL": bus_url,
+                **more,
             }
             yield LiveWorld(load_settings(env, root=folder))
         finally:

@@ -72,7 +72,7 @@ def _section(section: Section, newest: Run, docs: Path) -> list[str]:
     if single:
         lines += [_row(HEADER), _row(["---" if i in (0, 3, 4) else "---:" for i in range(len(HEADER))])]
         lines += [*(_row(row) for row in cells(single)), ""]
-    lines += _grid([one for one in group.measurements if one.x is not None])
+    lines += _grid([one for one in group.measurements if one.x is not None and not one.timed])
     lines += ["", *(f"{one.name}: {one.note}" for one in group.measurements if one.note)]
     for picture in pictures(group, docs / "images"):
         lines += ["", f"![{group.title}](images/{picture.name})"]

@@ -32,7 +32,7 @@ from rapport.errors import ServiceError
 from rapport.testing.kafka import KafkaServer, install_jars
 from rapport.windows import Aggregation, Column, Events, Kind, Plan, View, compile_view
 
-__all__ = ["measure"]
+__all__ = ["PEER_TIMEOUT_S", "ROOT", "Peer", "measure", "processor_s", "run_peer"]
 
 ROOT = Path(__file__).parents[1]
 CUSTOMERS = 20_000
@@ -166,20 +166,28 @@ def peer_rate(peer: Peer, folder: Path, *, few: int, many: int) -> float:
     Raises:
         ServiceError: it is not installed, or fails.
     """
+    if peer.engine != "quix":
+        return run_peer(peer, peer.arguments, folder, few, many)
+    with KafkaServer(folder / "kafka", install_jars(ROOT / ".cache" / "kafka")) as kafka:
+        return run_peer(peer, (kafka.bootstrap,), folder, few, many)
+
+
+def run_peer(
+    peer: Peer, arguments: tuple[str, ...], folder: Path, few: int, many: int, given: list[bytes] | None = None
+) -> float:
+    """Events per second of a peer's program with these arguments, over `given` or `clicks(many)`.
+
+    Raises:
+        ServiceError: it is not installed, or fails.
+    """
     python = ROOT / ".cache" / "engines" / peer.engine / "bin" / "python"
     if not python.is_file():
         raise ServiceError(f"{peer.engine} is not installed here; `make engines` installs it")
-    if peer.engine != "quix":
-        return _run(python, peer, peer.arguments, folder, few, many)
-    with KafkaServer(folder / "kafka", install_jars(ROOT / ".cache" / "kafka")) as kafka:
-        return _run(python, peer, (kafka.bootstrap,), folder, few, many)
-
-
-def _run(python: Path, peer: Peer, arguments: tuple[str, ...], folder: Path, few: int, many: int) -> float:
+    given = clicks(many) if given is None else given
     argv = [str(python), "-W", "ignore", str(ROOT / "benchmarks" / "foreign" / peer.script), *arguments]
     for count in (few, many):
         path = folder / f"{count}.jsonl"
-        path.write_bytes(b"\n".join(clicks(count)) + b"\n")
+        path.write_bytes(b"\n".join(given[:count]) + b"\n")
         argv += [str(path), str(count)]
     core = max(os.sched_getaffinity(0))
     ended = subprocess.run(

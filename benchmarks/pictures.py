@@ -21,13 +21,15 @@ _BYTES = ("B", "KB", "MB", "GB", "bytes")
 
 
 def pictures(group: Group, folder: Path) -> Iterator[Path]:
-    """Write `performance-<name>.svg` of what is a rate or a time, `…-memory.svg` of what is bytes, and `…-lines.svg`
-    of what was measured over a parameter, each only when there is something to draw."""
-    lined = [one for one in group.measurements if one.x is not None]
+    """Write `performance-<name>.svg` of what is a rate or a time, `…-memory.svg` of what is bytes, `…-lines.svg` of
+    what was measured over a parameter, and `…-time.svg` of a run's course, each only when there is any of it."""
+    lined = [one for one in group.measurements if one.x is not None and not one.timed]
+    timed = [one for one in group.measurements if one.timed]
     single = [one for one in group.measurements if one.x is None]
     bytes_ = [one for one in single if _is_memory(one)]
     speeds = [one for one in single if one.peer_value and not _is_memory(one)]
-    for suffix, shown, draw in (("", speeds, _bars), ("-memory", bytes_, _bars), ("-lines", lined, _lines)):
+    parts = (("", speeds, _bars), ("-memory", bytes_, _bars), ("-lines", lined, _lines), ("-time", timed, _course))
+    for suffix, shown, draw in parts:
         if shown:
             yield _draw(folder / f"performance-{group.name}{suffix}.svg", shown, draw)
 
@@ -46,7 +48,7 @@ def _draw(path: Path, shown: Sequence[Measurement], draw: Any) -> Path:
 
     units = sorted({one.unit for one in shown})
     by_unit = [[one for one in shown if one.unit == unit] for unit in units]
-    heights = [2.6 if draw is _lines else 0.8 + 0.6 * len(some) for some in by_unit]
+    heights = [0.8 + 0.6 * len(some) if draw is _bars else 2.6 for some in by_unit]
     drawn, panels = plt.subplots(
         len(units), 1, figsize=(8, sum(heights)), height_ratios=heights, squeeze=False, layout="constrained"
     )
@@ -94,3 +96,16 @@ def _lines(panel: Axes, shown: Sequence[Measurement]) -> None:
     panel.grid(axis="y", alpha=0.3)
     if len({one.series for one in shown}) > 1:
         panel.legend(frameon=False, fontsize=8, loc="upper left", ncols=3)
+
+
+def _course(panel: Axes, shown: Sequence[Measurement]) -> None:
+    """A line per series over the seconds of one run."""
+    for colour, name in zip(_COLOURS * 10, dict.fromkeys(one.series for one in shown), strict=False):
+        points = sorted((one.x or 0.0, one.value) for one in shown if one.series == name)
+        panel.plot([x for x, _ in points], [y for _, y in points], color=colour, label=name, linewidth=1.2)
+    panel.set_ylim(bottom=0)
+    panel.set_xlim(left=0)
+    panel.set_xlabel(shown[0].x_unit)
+    panel.set_ylabel(shown[0].unit)
+    panel.grid(axis="y", alpha=0.3)
+    panel.legend(frameon=False, fontsize=8, ncols=4)

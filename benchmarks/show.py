@@ -48,6 +48,6 @@ def print_group(console: Console, group: Group) -> None:
     table = Table(title=f"{group.title}  [dim]({group.name}, {group.seconds:.0f} s)[/dim]", title_justify="left")
     for i, name in enumerate(HEADER):
         table.add_column(name, justify="left" if i in (0, 3, 4) else "right")
-    for row in cells(group.measurements):
+    for row in cells(tuple(one for one in group.measurements if not one.timed)):
         table.add_row(*row)
     console.print(table)

@@ -11,14 +11,30 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from bentos.body import read_body, require_type
+from bentos.access import (
+    ADMIN,
+    DECIDE,
+    DECISIONS,
+    EVENTS,
+    FEEDBACK,
+    METRICS,
+    PUBLIC,
+    SIGNED,
+    Needs,
+    caller_of,
+    let_in,
+    mark,
+)
+from bentos.body import json_answer, read_body, require_type
+from bentos.chatbot_routes import ChatbotRoutes
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
 from bentos.schemas import FeedbackRequest, PersonalizeRequest
+from rapport.decisions.answers import Health, Readiness
 from rapport.intake.bodies import (
     EVENTS_LIMIT_BYTES,
     JSON,
@@ -31,6 +47,7 @@ from rapport.intake.bodies import (
 from rapport.intake.columns import COLUMNS, parse_columns
 from rapport.intake.numbered import BatchNumber
 from rapport.intake.refusal import Refusal
+from rapport.quiet import log_failure
 
 if TYPE_CHECKING:
     from bentos.runtime import Runtime
@@ -42,42 +59,61 @@ FEEDBACK_LIMIT_BYTES = 16 * 1024
 MAX_KEY = 256
 PARSERS = {JSON: parse_events, NDJSON: parse_lines, COLUMNS: parse_columns}
 """Of each media type of events, what reads a body."""
+STARTING = Health(
+    ready=False, status="starting", redis=False, bus=False, policy=False, features_current=False, models={}, problems=[]
+)
 
 _logger = logging.getLogger(__name__)
-_encoder = msgspec.json.Encoder()
 _personalize = msgspec.json.Decoder(PersonalizeRequest)
 _feedback = msgspec.json.Decoder(FeedbackRequest)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def json_answer(value: object, status: int = 200) -> Response:
-    return Response(_encoder.encode(value), status, media_type=JSON)
-
-
 class Api:
-    """The routes over one runtime, which the service's start puts in place."""
+    """The routes over one runtime, which the service's start puts in place.
+
+    Attributes:
+        needs: what each (method, path) needs.
+        app: all routes, for one port.
+        open_app, admin_app: the same for two.
+    """
 
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
-        self._routes: list[Route] = []
+        self.needs: dict[tuple[str, str], Needs] = {}
+        self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
+        routes = self._routes()
+        admin = [route for route in routes if self._is_admin(route)]
+        assets = Mount("/docs/assets", swagger_files())
+        self.app = _application(routes, assets)
+        self.admin_app = _application(admin, assets)
+        self.open_app = _application([route for route in routes if route not in admin])
 
-    @property
-    def app(self) -> Starlette:
-        """The ASGI application; the hottest route first."""
-        routes = [
-            self._route("/personalize", self._personalize, "POST"),
-            self._route("/events", self._events, "POST"),
-            self._route("/feedback", self._feedback, "POST"),
-            self._route("/webhooks/{source}", self._webhook, "POST"),
-            self._route("/metrics", self._metrics, "GET"),
-            self._route("/openapi.json", self._openapi, "GET"),
-            self._route("/docs", self._reference, "GET"),
-            self._route("/", self._landing, "GET"),
-            Mount("/docs/assets", swagger_files()),
-            Mount("/", self._elsewhere),
+    async def main_port(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application of the service's own port."""
+        alone = self.runtime is not None and not self.runtime.has_admin_port
+        await (self.app if alone else self.open_app)(scope, receive, send)
+
+    def _routes(self) -> list[Route]:
+        """All routes, each with what it needs; the hottest first."""
+        return [
+            self._route("/personalize", self._personalize, "POST", DECIDE),
+            self._route("/events", self._events, "POST", EVENTS),
+            self._route("/feedback", self._feedback, "POST", FEEDBACK),
+            self._route("/webhooks/{source}", self._webhook, "POST", SIGNED),
+            *(self._route(*route) for route in self._chatbots.routes()),
+            self._route("/decisions/{decision_id}", self._decision, "GET", DECISIONS),
+            self._route("/livez", self._livez, "GET", PUBLIC),
+            self._route("/readyz", self._readyz, "GET", PUBLIC),
+            self._route("/health", self._health, "GET", ADMIN),
+            self._route("/metrics", self._metrics, "GET", METRICS),
+            self._route("/openapi.json", self._openapi, "GET", ADMIN),
+            self._route("/docs", self._reference, "GET", ADMIN),
+            self._route("/", self._landing, "GET", ADMIN),
         ]
-        self._routes = [route for route in routes if isinstance(route, Route)]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+
+    def _is_admin(self, route: Route) -> bool:
+        return any(self.needs[method, route.path].admin for method in route.methods or () if method != "HEAD")
 
     @property
     def _running(self) -> Runtime:
@@ -88,18 +124,22 @@ class Api:
     async def _personalize(self, request: Request) -> Response:
         require_type(request, JSON)
         wanted = decode_body(_personalize, await read_body(request, PERSONALIZE_LIMIT_BYTES))
+        caller_of(request).require_customers((wanted.customer_id,))
         return json_answer(await self._running.decider.decide(wanted))
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)
-        body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
-        batch = BatchNumber.of(request.headers, body)
-        answer = await self._running.intake.take_events(PARSERS[media_type](body), batch)
+        intake = self._running.intake
+        async with intake.place():
+            body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
+            batch = BatchNumber.of(request.headers, body)
+            answer = await intake.take_events(PARSERS[media_type](body), caller_of(request), batch)
         return json_answer(answer, 202 if answer.accepted else 400)
 
     async def _feedback(self, request: Request) -> Response:
         require_type(request, JSON)
         wanted = decode_body(_feedback, await read_body(request, FEEDBACK_LIMIT_BYTES))
+        caller_of(request).require_customers((wanted.customer_id,))
         key = request.headers.get("idempotency-key")
         if key is not None and not 1 <= len(key) <= MAX_KEY:
             raise Refusal(400, "bad_value", "Idempotency-Key", f"{len(key)} characters; 1 to {MAX_KEY} are allowed")
@@ -112,6 +152,25 @@ class Api:
         body = await read_body(request, MAX_KEPT_BYTES)
         return json_answer(await webhooks.take(source, dict(request.headers), body), 202)
 
+    async def _decision(self, request: Request) -> Response:
+        found = await self._running.lookup.find(request.path_params["decision_id"], caller_of(request).owns)
+        return json_answer(found)
+
+    async def _livez(self, request: Request) -> Response:
+        return json_answer({"alive": True})
+
+    async def _readyz(self, request: Request) -> Response:
+        """200 once decisions are answered, also degraded ones: a probe that failed with the online store would take
+        every chatbot's answers away. `?strict=1`: 503 unless all is well."""
+        health = self.runtime.health() if self.runtime else STARTING
+        well = health.status == "ok" if request.query_params.get("strict") == "1" else health.ready
+        # what is wrong where is the operators' to know
+        brief = self.runtime is not None and self.runtime.in_production
+        return json_answer(Readiness(health.ready, health.status) if brief else health, 200 if well else 503)
+
+    async def _health(self, request: Request) -> Response:
+        return json_answer(self._running.health())
+
     async def _metrics(self, request: Request) -> Response:
         return Response(
             render(self._running.metrics, self._running.drift_figures),
@@ -119,7 +178,7 @@ class Api:
         )
 
     async def _openapi(self, request: Request) -> Response:
-        return Response(openapi_json(), media_type=JSON)
+        return Response(openapi_json(self.needs), media_type=JSON)
 
     async def _reference(self, request: Request) -> Response:
         return HTMLResponse(reference_page())
@@ -127,30 +186,40 @@ class Api:
     async def _landing(self, request: Request) -> Response:
         return HTMLResponse(landing_page(self._running.health()))
 
-    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Everything that no route takes: other paths, and other methods."""
-        methods = [route.methods or set() for route in self._routes if route.path_regex.match(scope["path"])]
-        allowed = ", ".join(sorted(set().union(*methods)))
-        refusal = Refusal(404, "not_found", "", "there is nothing here; GET / lists what there is")
-        if allowed:
-            detail = f"{scope['method'][:20]} is not served here; {allowed} is"
-            refusal = Refusal(405, "method_not_allowed", "", detail, {"Allow": allowed})
-        await _refused(refusal)(scope, receive, send)
+    def _route(self, path: str, handler: Handler, method: str, needs: Needs) -> Route:
+        self.needs[method, path] = needs
 
-    def _route(self, path: str, handler: Handler, method: str) -> Route:
         async def guarded(request: Request) -> Response:
             try:
+                if needs.scope is not None:
+                    let_in(self._running.gate, request, needs)
                 response = await handler(request)
             except Refusal as refusal:
                 response = _refused(refusal)
-            except Exception:  # the last line: the traceback names code, never values
-                _logger.exception("%s %s failed", method, path)
+            except Exception as error:  # the last line
+                log_failure(_logger, error, "%s %s failed", method, path)
                 response = _refused(Refusal(500, "internal_error", "", "this failed; the service's log says where"))
+            mark(request, response)
             if self.runtime is not None:
                 self.runtime.metrics.answers[path, response.status_code] += 1
             return response
 
         return Route(path, guarded, methods=[method])
+
+
+def _application(routes: list[Route], *more: BaseRoute) -> Starlette:
+    """The routes as an application, which refuses everything else."""
+
+    async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+        methods = [route.methods or set() for route in routes if route.path_regex.match(scope["path"])]
+        allowed = ", ".join(sorted(set().union(*methods)))
+        refusal = Refusal(404, "not_found", "", "there is nothing here; docs/http-api.md lists what there is")
+        if allowed:
+            detail = f"{scope['method'][:20]} is not served here; {allowed} is"
+            refusal = Refusal(405, "method_not_allowed", "", detail, {"Allow": allowed})
+        await _refused(refusal)(scope, receive, send)
+
+    return Starlette(routes=[*routes, *more, Mount("/", elsewhere)], exception_handlers={HTTPException: _http_error})
 
 
 def _refused(refusal: Refusal) -> Response:

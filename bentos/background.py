@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from rapport.errors import RapportError
+from rapport.quiet import log_failure
 
 __all__ = ["Background"]
 
@@ -43,7 +44,7 @@ class Background:
                 self._tell(name, str(error))
             except Exception as error:  # the loop must outlive any one run
                 if name not in self.problems:
-                    _logger.exception("%s failed and is tried again", name)
+                    log_failure(_logger, error, "%s failed and is tried again", name)
                 self.problems[name] = f"{type(error).__name__} (see the service's log)"
             await asyncio.sleep(seconds)
 

@@ -1,32 +1,40 @@
-"""Request bodies: JSON only, bounded in size and time, packed or not."""
+"""Bodies: requests' are JSON only, bounded in size and time, packed or not; answers' are JSON."""
 
 from __future__ import annotations
 
 import asyncio
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
+from rapport.intake.bodies import JSON
 from rapport.intake.packing import too_large, unpacker
 from rapport.intake.refusal import Refusal
 
-__all__ = ["read_body", "require_type"]
+__all__ = ["json_answer", "read_body", "require_type"]
 
 READ_TIMEOUT_S = 5.0
+_encoder = msgspec.json.Encoder()
 
 
-async def read_body(request: Request, limit_bytes: int, *, gzip: bool = False) -> bytes:
+def json_answer(value: object, status: int = 200) -> Response:
+    return Response(_encoder.encode(value), status, media_type=JSON)
+
+
+async def read_body(request: Request, limit_bytes: int, *, gzip: bool = False, deflate: bool = False) -> bytes:
     """The whole body, unpacked.
 
     Args:
         request: the request.
         limit_bytes: most bytes, on the way and unpacked.
-        gzip: whether it may be packed (`Content-Encoding: gzip`).
+        gzip, deflate: how it may be packed (`Content-Encoding`).
 
     Raises:
         Refusal: 413 when it is larger than `limit_bytes`, 408 when it does not arrive within 5 seconds, 415 when it is
             packed in another way, 400 when what is packed is damaged.
     """
-    unpack = unpacker(request.headers.get("content-encoding", "identity"), limit_bytes, gzip=gzip)
+    unpack = unpacker(request.headers.get("content-encoding", "identity"), limit_bytes, gzip=gzip, deflate=deflate)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit_bytes:
         raise too_large(limit_bytes)

@@ -1,34 +1,52 @@
-"""One decision: features, scores, segment, tone and template for one turn of a conversation."""
+"""One decision: features, signals, scores and policy for one turn of a conversation, logged with what it took."""
 
 from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
-from bentos.answering import Answering
 from bentos.features import FeatureGateway
-from bentos.known import Known, known_from
 from bentos.metrics import Metrics
 from bentos.schemas import PersonalizeRequest
-from bentos.scoring import Scored, Scorer
-from rapport.clock import Clock, from_us, rate_of
-from rapport.decisions import Decision, DecisionLog, DecisionRecord, Sentiment, make_situation
-from rapport.decisions.degraded import FEATURES_STALE, INTERNAL_ERROR, POLICY_UNAVAILABLE, cause_of
-from rapport.decisions.record import RenderedTemplate
-from rapport.events.text import Label, TextSignals, analyse
+from rapport.clock import Clock, from_us, rate_of, to_us
+from rapport.decisions import Decision, DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, Session
+from rapport.decisions.degraded import INTERNAL_ERROR, cause_of
+from rapport.decisions.ids import new_id
+from rapport.decisions.known import known_from
+from rapport.decisions.making import Turn, make_decision
+from rapport.decisions.scoring import Scored, Scorer
+from rapport.decisions.signals import asked_before, join_signals, may_repeat
+from rapport.events.text import analyse
+from rapport.policy import Bundle, FollowedPolicy
+from rapport.quiet import log_failure
 
 __all__ = ["Decider"]
 
 _logger = logging.getLogger(__name__)
-_MOOD = "conversation__sentiment_mean_1h"
-_LABEL_FROM = 0.05
-"""Where a mean is no longer neutral: the threshold of single messages."""
 _NEUTRAL_TEXT = RenderedTemplate("en", "How can I help you?")
+
+
+class _Stages:
+    """How long each stage of a decision took."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.perf_counter()
+        self.ms: dict[str, float] = {}
+
+    def end(self, name: str) -> None:
+        now = time.perf_counter()
+        self.ms[name] = round((now - self._last) * 1e3, 3)
+        self._last = now
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning to now."""
+        return time.perf_counter() - self._started
 
 
 class Decider:
@@ -42,7 +60,7 @@ class Decider:
         self,
         features: FeatureGateway,
         scorer: Scorer,
-        answering: Answering,
+        policy: FollowedPolicy,
         clock: Clock,
         log: DecisionLog,
         metrics: Metrics,
@@ -50,111 +68,96 @@ class Decider:
     ) -> None:
         self._features = features
         self._scorer = scorer
-        self._answering = answering
+        self._policy = policy
         self._clock = clock
         self._log = log
         self._metrics = metrics
         self._stale = stale
+        self._software = version("rapport")
 
     async def decide(self, request: PersonalizeRequest, *, logged: bool = True) -> Decision:
         """The decision on one turn. `logged` False: neither logged nor counted (to warm up)."""
-        started = time.perf_counter()
+        stages = _Stages()
         as_of_us = self._clock.now_us()
         try:
-            known = known_from(await self._features.read(request.customer_id, as_of_us), as_of_us)
-            decision = self._decide(request, known, as_of_us)
-        except Exception:  # a chatbot gets an answer whatever happens here
-            # the traceback names code, never values
-            _logger.exception("a decision failed; a neutral answer was given")
-            known, decision = Known(), _neutral(as_of_us)
+            decision, record = await self._decide(request, as_of_us, stages)
+        except Exception as error:  # a chatbot gets an answer whatever happens here
+            log_failure(_logger, error, "a decision failed; a neutral answer was given")
+            decision = _neutral(as_of_us)
+            record = {"customer_id": "", "features": {}}
         if logged:
-            self._note(request, known, decision, time.perf_counter() - started)
+            self._note(decision, record, stages)
         return decision
 
-    def _decide(self, request: PersonalizeRequest, known: Known, as_of_us: int) -> Decision:
-        session = request.session_data
-        signals = analyse(session.message) if session.message else None
+    async def _decide(
+        self, request: PersonalizeRequest, as_of_us: int, stages: _Stages
+    ) -> tuple[Decision, dict[str, Any]]:
+        """The decision, and what its record has beside it."""
+        session, bundle = request.session_data, self._policy.bundle
+        said = analyse(session.message) if session.message else None
+        stages.end("message")
+        found = await self._features.read(request.customer_id, as_of_us)
+        known = known_from(found[0] if found else None, as_of_us)
+        stages.end("read")
         scored = self._scorer.score(known)
-        sentiment = _sentiment(signals, known)
-        situation = make_situation(
-            known.features,
-            sentiment=sentiment,
-            frustration=signals.frustration if signals else None,
-            scores=scored.scores,
-            segment=scored.segment,
-            activity=scored.activity,
-            channel=session.channel,
-            page=session.page,
-        )
-        answer = self._answering.answer(situation, session.locale or known.locale)
-        return Decision(
-            decision_id=uuid.uuid4().hex,
-            as_of=from_us(as_of_us),
-            segment=scored.segment,
-            activity=scored.activity,
-            sentiment=sentiment,
-            scores=scored.scores,
-            tone=answer.tone,
-            template_id=answer.template_id,
-            template=answer.template,
-            rule=answer.rule,
-            reasons=scored.reasons,
-            model_versions=scored.versions,
-            feature_age_s=known.age_s,
-            degraded=self._degraded(known, scored),
-        )
+        stages.end("scores")
+        signals = None
+        if said is not None:
+            since_s = (as_of_us - to_us(session.message_time)) / 1e6 if session.message_time else None
+            imagined = found[1](*asked_before(said)) if found and may_repeat(known.features) else None
+            signals = join_signals(said, bundle.intents.of(said.query), known.features, imagined, since_s)
+        about = Session(session.channel, session.page, session.locale, session.slots)
+        turn = Turn(new_id(as_of_us), as_of_us, known, signals, about, self._stale())
+        decision = make_decision(turn, scored, bundle)
+        stages.end("policy")
+        return decision, _beside(request.customer_id, turn, scored, bundle)
 
-    def _degraded(self, known: Known, scored: Scored) -> list[str]:
-        codes = [*known.degraded, *scored.degraded]
-        if known.rows is not None and self._stale():
-            codes.append(FEATURES_STALE)
-        if self._answering.problem:
-            codes.append(POLICY_UNAVAILABLE)
-        return codes
-
-    def _note(self, request: PersonalizeRequest, known: Known, decision: Decision, seconds: float) -> None:
+    def _note(self, decision: Decision, beside: dict[str, Any], stages: _Stages) -> None:
         metrics = self._metrics
         metrics.decisions += 1
-        metrics.latency.observe(seconds)
+        metrics.latency.observe(stages.seconds)
         metrics.rules[decision.rule] += 1
         for code in decision.degraded:
             metrics.degraded[cause_of(code)] += 1
+        shown = decision if beside["customer_id"] else _without_person(decision)
         self._log.offer(
             DecisionRecord(
-                **_fields(known, decision),
-                customer_id=request.customer_id if known.personal else "",
-                features=known.features,
-                latency_ms=round(seconds * 1e3, 3),
+                **{name: getattr(shown, name) for name in Decision.__struct_fields__},
+                **beside,
+                latency_ms=round(stages.seconds * 1e3, 3),
+                stages_ms=stages.ms,
                 views=self._features.definitions,
                 rebuilding=self._features.rebuilding,
                 clock_rate=rate_of(self._clock),
+                software=self._software,
             )
         )
 
 
-def _sentiment(signals: TextSignals | None, known: Known) -> Sentiment:
-    """Of the message, else of the last hour's messages, else neutral."""
-    if signals is not None:
-        return Sentiment(signals.label, round(signals.sentiment, 4))
-    mood = known.features.get(_MOOD)
-    return Sentiment(_label(mood), round(mood, 4)) if isinstance(mood, float) else Sentiment()
+def _beside(customer_id: str, turn: Turn, scored: Scored, bundle: Bundle) -> dict[str, Any]:
+    """What is logged beside the decision. Without consent, or when that is not known, nothing of the person."""
+    known = turn.known
+    found = {
+        "customer_id": customer_id if known.personal else "",
+        "features": known.features,
+        "absent": known.absent,
+        "contributions": scored.contributions,
+        "models": scored.models,
+        "intents_version": bundle.versions["intents"],
+    }
+    return {**found, "signals": turn.signals, "session": turn.session} if known.personal else found
 
 
-def _label(score: float) -> Label:
-    if abs(score) < _LABEL_FROM:
-        return "neutral"
-    return "positive" if score > 0 else "negative"
-
-
-def _fields(known: Known, decision: Decision) -> dict[str, Any]:
-    """The decision's own fields; what the customer wrote is personal, too."""
-    fields = {name: getattr(decision, name) for name in Decision.__struct_fields__}
-    return fields if known.personal else {**fields, "sentiment": Sentiment()}
+def _without_person(decision: Decision) -> Decision:
+    """The decision without what the customer wrote, and what came of it."""
+    text = RenderedTemplate(decision.template.locale, None)
+    asks = [msgspec.structs.replace(ask, problem=None) for ask in decision.ask]
+    return msgspec.structs.replace(decision, sentiment=Sentiment(), intent=None, template=text, ask=asks)
 
 
 def _neutral(as_of_us: int) -> Decision:
     return msgspec.structs.replace(
-        _NEUTRAL, decision_id=uuid.uuid4().hex, as_of=from_us(as_of_us), degraded=[INTERNAL_ERROR]
+        _NEUTRAL, decision_id=new_id(as_of_us), as_of=from_us(as_of_us), degraded=[INTERNAL_ERROR]
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Protocol
 
 from bentos.breaker import Breaker
 from bentos.metrics import Metrics
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
+from rapport.online.imagining import Imagine
 
 __all__ = ["FeatureGateway", "Reader"]
 
@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 class Reader(Protocol):
     """Reads rows of features (rapport.online.OnlineReader)."""
 
-    async def read_async(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows: ...
+    async def read_and_imagine(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine]: ...
 
 
 class FeatureGateway:
@@ -40,8 +40,9 @@ class FeatureGateway:
         self._deadline_s = deadline_s
         self._metrics = metrics
 
-    async def read(self, customer_id: str, as_of_us: int) -> FeatureRows | None:
-        """One customer's row (n = 1); None when the store does not answer within the deadline."""
+    async def read(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
+        """One customer's row (n = 1), and what tells what one more event would change; None when the store does not
+        answer within the deadline."""
         if self.breaker.is_open or self.reader is None:
             self._metrics.store_errors["circuit_open"] += 1
             return None
@@ -57,17 +58,17 @@ class FeatureGateway:
             _logger.warning("the online store answers: decisions use features again")
         return found
 
-    async def _ask(self, reader: Reader, customer_id: str, as_of_us: int) -> FeatureRows | None:
+    async def _ask(self, reader: Reader, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
         try:
             async with asyncio.timeout(self._deadline_s):
-                rows = await reader.read_async([customer_id], as_of_us)
+                found = await reader.read_and_imagine(customer_id, as_of_us)
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")
         except StoreError as error:
             self._fail(type(error).__name__, str(error))
         else:
             self.breaker.succeeded()
-            return rows
+            return found
         return None
 
     def _fail(self, kind: str, why: str) -> None:

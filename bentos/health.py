@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bentos.answering import Answering
 from rapport.decisions.answers import Health, ModelHealth
+from rapport.policy import FollowedPolicy
 
 __all__ = ["health_of"]
 
@@ -16,7 +16,7 @@ def health_of(
     redis: bool,
     bus: bool,
     stale: bool,
-    answering: Answering | None,
+    policy: FollowedPolicy,
     versions: dict[str, str | None],
     problems: dict[str, str],
 ) -> Health:
@@ -27,10 +27,10 @@ def health_of(
         problems: model (or part) to what is wrong with it.
     """
     models = {name: ModelHealth(version is not None, version, problems.get(name)) for name, version in versions.items()}
-    policy = answering is not None and answering.problem is None
     said = [f"{name}: {text}" for name, text in problems.items()]
-    if answering is not None and answering.problem:
-        said.append(f"policy: {answering.problem}")
-    well = redis and bus and policy and not stale and not said and all(model.loaded for model in models.values())
+    if policy.problem is not None:
+        said.append(f"policy: {policy.problem} (meanwhile {policy.bundle.versions['policy']} decides)")
+    well = redis and bus and not stale and not said and all(model.loaded for model in models.values())
     status: Literal["ok", "degraded", "starting"] = "starting" if not ready else "ok" if well else "degraded"
-    return Health(ready, status, redis, bus, policy, not stale, models, said)
+    right = policy.problem is None
+    return Health(ready, status, redis, bus, right, not stale, models, said, dict(policy.bundle.versions))

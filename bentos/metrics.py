@@ -56,6 +56,8 @@ class Metrics:
     """(topic, accepted, the refusal's reason, or repeated: of a numbered batch that was there) to events."""
     webhooks: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(source, the answer's status or the reason why it was refused) to requests."""
+    chatbots: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(platform, what became of a turn, of its message, or of feedback) to how often."""
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path, HTTP status) to answers."""
     gauges: Callable[[], Mapping[str, float]] = dict
@@ -64,6 +66,8 @@ class Metrics:
     """Decision records (published, dropped)."""
     versions: Callable[[], Mapping[str, str]] = dict
     """Model to the version that serves."""
+    policy: Callable[[], Mapping[str, str]] = dict
+    """File of the policy to the version that decides."""
 
 
 _GAUGES = {
@@ -71,6 +75,8 @@ _GAUGES = {
     "rapport_feature_store_circuit_open": "1 while the online store is not asked, because it did not answer",
     "rapport_intake_lag": "Events that wait for ingest, as last seen when some were given",
     "rapport_features_stale": "1 while events wait and nobody computes features from them",
+    "rapport_policy_refused": "1 while the policy's files are wrong, so that those that worked last decide",
+    "rapport_policy_loads": "How often files of a policy took over in this process",
 }
 
 
@@ -89,6 +95,7 @@ class _Families(Collector):
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
         yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
         yield _pairs("rapport_webhooks", "Webhooks", ("source", "result"), metrics.webhooks.items())
+        yield _pairs("rapport_chatbots", "Chatbots", ("platform", "result"), metrics.chatbots.items())
         yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers.items())
         published, dropped = metrics.lost_records()
         yield CounterMetricFamily("rapport_decision_log_published", "Decision records logged", value=published)
@@ -99,6 +106,10 @@ class _Families(Collector):
         for pair in metrics.versions().items():
             model.add_metric(pair, 1)
         yield model
+        policy = GaugeMetricFamily("rapport_policy_info", "The policy that decides", labels=("file", "version"))
+        for pair in metrics.policy().items():
+            policy.add_metric(pair, 1)
+        yield policy
 
 
 def render(metrics: Metrics, beside: Path | None = None) -> bytes:

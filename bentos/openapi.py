@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from bentos import schemas
+from bentos.access import Needs
+from bentos.openapi_chatbots import chatbot_paths
+from bentos.openapi_security import with_security
 from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
@@ -22,10 +25,9 @@ _REF = "#/components/schemas/{name}"
 _EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 
 
-@cache
-def openapi_json() -> bytes:
-    """The description as JSON."""
-    return msgspec.json.format(msgspec.json.encode(openapi()), indent=2)
+def openapi_json(needs: Mapping[tuple[str, str], Needs]) -> bytes:
+    """The description as JSON, with what each operation needs."""
+    return msgspec.json.format(msgspec.json.encode(with_security(openapi(), needs)), indent=2)
 
 
 def openapi() -> dict[str, Any]:
@@ -33,10 +35,14 @@ def openapi() -> dict[str, Any]:
     types = [
         schemas.PersonalizeRequest,
         schemas.FeedbackRequest,
+        schemas.ContextRequest,
+        answers.ContextAnswer,
         answers.FeedbackAnswer,
         answers.EventsAnswer,
         answers.WebhookAnswer,
         answers.Health,
+        answers.DecisionExplained,
+        answers.Readiness,
         Decision,
         *EVENT_TYPES.values(),
     ]
@@ -60,15 +66,27 @@ def _paths() -> dict[str, Any]:
         "/events": {"post": _events()},
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
+        **chatbot_paths(),
+        "/decisions/{decision_id}": {"get": _decision()},
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
-        "/readyz": {
-            "get": _get(
-                "What works and what does not",
-                "200 as soon as decisions are answered, degraded or not; with `?strict=1` 503 unless all is well.",
-                "Health",
-            )
-        },
+        "/readyz": {"get": _readyz()},
+        "/health": {"get": _get("What works and what does not", "With the versions that serve.", "Health")},
         "/metrics": {"get": _get("Prometheus metrics", "In the text format.", None)},
+    }
+
+
+def _readyz() -> dict[str, Any]:
+    either = {"anyOf": [{"$ref": _REF.format(name=name)} for name in ("Readiness", "Health")]}
+    said = {"200": "Decisions are answered", "503": "They are not, or with `?strict=1` not all is well"}
+    return {
+        "summary": "Whether decisions are answered",
+        "description": "200 as soon as they are, degraded or not; with `?strict=1` 503 unless all is well. In "
+        "development with all that /health says.",
+        "parameters": [{"name": "strict", "in": "query", "schema": {"enum": ["1"]}}],
+        "responses": {
+            status: {"description": text, "content": {"application/json": {"schema": either}}}
+            for status, text in said.items()
+        },
     }
 
 
@@ -152,15 +170,36 @@ def _webhook() -> dict[str, Any]:
     }
 
 
+def _decision() -> dict[str, Any]:
+    answered = {"200": ("The decision as it was logged, and why in words", "DecisionExplained")}
+    return {
+        "summary": "What was decided, from what, and why",
+        "description": "A decision can be found from a moment after it was made until its customer is erased.",
+        "parameters": [
+            {
+                "name": "decision_id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+                "description": "As POST /personalize gave it",
+            }
+        ],
+        "responses": {
+            status: _response(said, schema)
+            for status, (said, schema) in {**answered, **_refusals("400", "404", "429", "503")}.items()
+        },
+    }
+
+
 _REFUSALS = {
     "409": "The number of the batch was given to another batch",
     "400": "The request is wrong: field, reason and what is allowed",
     "401": "The source has not signed the body; nothing of it is kept",
-    "404": "There is no such source",
+    "404": "There is no such thing: source, or decision",
     "413": "The body is too large",
     "415": "The Content-Type or the Content-Encoding is not served",
-    "429": "The bus is full, or ingest is behind; ask again after Retry-After seconds",
-    "503": "The bus does not answer; ask again after Retry-After seconds",
+    "429": "The bus is full, ingest is behind, or too many look-ups wait; ask again after Retry-After seconds",
+    "503": "Bus or archive does not answer; ask again after Retry-After seconds",
 }
 
 

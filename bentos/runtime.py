@@ -6,34 +6,36 @@ import asyncio
 import gc
 import threading
 import time
-from pathlib import Path
 
 import redis
 import redis.asyncio
 
-from bentos.answering import load_answering
 from bentos.background import Background
+from bentos.chatbots import Chatbots
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
 from bentos.freshness import Freshness
 from bentos.health import health_of
 from bentos.intake import Intake
 from bentos.kept import KeptViews
+from bentos.lookup import Lookup
 from bentos.metrics import Metrics
 from bentos.pressure import Pressure
 from bentos.schemas import PersonalizeRequest, SessionData
-from bentos.scoring import MODELS, SEGMENTS, Scorer
 from bentos.webhooks import Webhooks
 from bentos.worldtime import FollowedClock
+from rapport.access import Gate
 from rapport.bus import open_bus
 from rapport.bus.protocol import Bus
 from rapport.clock import WORLD_CLOCK_KEY
 from rapport.dead_letters import expire_letters
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
-from rapport.errors import BusError, MappingError, ServiceError, StoreUnavailable
+from rapport.decisions.scoring import MODELS, SEGMENTS, Scorer
+from rapport.errors import AccessError, BusError, MappingError, ServiceError, StoreUnavailable
 from rapport.models import Champions
 from rapport.online import OnlineReader, connect_async, reader_for
+from rapport.policy import FollowedPolicy
 from rapport.settings import Settings
 from rapport.webhooks import Sources
 from rapport.webhooks.sources import webhooks_folder
@@ -51,6 +53,9 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.in_production = settings.in_production
+        self.has_admin_port = bool(settings.own_admin_port)
+        self.gate = Gate(settings)
         self.drift_figures = settings.data_dir / "reports" / "metrics.prom"
         self._background = Background()
         self._bus: Bus | None = None
@@ -62,25 +67,40 @@ class Runtime:
         self._champions: Champions | None = None
         self._kept: KeptViews | None = None
         self._freshness = Freshness()
-        self._answering = load_answering(Path(__file__).parent)
+        self._policy = FollowedPolicy(settings)
         self._ready = False
         self.clock = FollowedClock()
-        self.metrics = Metrics(gauges=self._gauges, lost_records=self._lost_records, versions=self._versions)
+        self.metrics = Metrics(
+            gauges=self._gauges,
+            lost_records=self._lost_records,
+            versions=self._versions,
+            policy=lambda: self._policy.bundle.versions,
+        )
         self.log = DecisionLog(self.bus)
         self.features = FeatureGateway(settings.deadline_ms / 1e3, self.metrics)
         self.scorer = Scorer()
+        self.lookup = Lookup(settings, self.bus, self.log)
         self._pressure = Pressure(self.bus, settings.intake_max_lag)
         self.intake = Intake(self.bus, self.clock, self.metrics, self._pressure)
-        self._sources = Sources(webhooks_folder(settings))
+        self._sources = Sources(webhooks_folder(settings), unsigned=not settings.in_production)
         self.webhooks = Webhooks(self._sources, self.intake, self.clock, self.metrics)
         self.decider = Decider(
             self.features,
             self.scorer,
-            self._answering,
+            self._policy,
             self.clock,
             self.log,
             self.metrics,
             stale=lambda: self._freshness.stale,
+        )
+
+        self.chatbots = Chatbots(
+            settings.root / (settings.chatbots_file or "chatbots.yaml"),
+            self.decider,
+            self.features,
+            self.intake,
+            self.clock,
+            self.metrics,
         )
 
     async def start(self) -> None:
@@ -90,15 +110,19 @@ class Runtime:
         background.every(0.1, "online store", self._keep_store)
         background.every(0.5, "kept views", self._keep_kept)
         background.every(0.5, "models", self._keep_models)
+        background.every(0.5, "policy", self._keep_policy)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
+        background.every(0.5, "keys", self._keep_keys)
         background.every(1.0, "webhooks", self._keep_webhooks)
+        background.every(1.0, "chatbots", self._keep_chatbots)
         background.every(900.0, "dead letters", self._expire_letters)
         background.every(0.25, "warm-up", self._warm_up)
 
     async def stop(self) -> None:
         """Stop the background, publish the decisions that wait, and close every connection."""
         await self._background.stop()
+        await self.chatbots.stop()
         await asyncio.to_thread(self.log.close)
         self.intake.close()
         if self._reader is not None:
@@ -106,6 +130,8 @@ class Runtime:
             self._reader.close()
         if self._side is not None:
             await self._side.aclose()
+        # What is frozen would be left over when the process ends, and libraries complain of that.
+        gc.unfreeze()
 
     def bus(self) -> Bus:
         """The bus, opened when it is first needed.
@@ -126,7 +152,7 @@ class Runtime:
             redis=not self.features.breaker.is_open,
             bus=self._bus_well,
             stale=self._freshness.stale,
-            answering=self._answering,
+            policy=self._policy,
             versions=versions,
             problems=problems,
         )
@@ -141,6 +167,7 @@ class Runtime:
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
             self._kept = await asyncio.to_thread(KeptViews, self._settings, self._reader)
             self.features.definitions = self._kept.definitions
+            await asyncio.to_thread(self._reader.warm_imagining)
             self.features.reader = self._reader
             self.scorer.champions = self._champions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
@@ -153,6 +180,9 @@ class Runtime:
     async def _keep_models(self) -> None:
         if self._champions is not None:
             await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
+
+    async def _keep_policy(self) -> None:
+        await asyncio.to_thread(self._policy.refresh)
 
     async def _keep_clock(self) -> None:
         try:
@@ -174,10 +204,19 @@ class Runtime:
         except ServiceError as error:
             raise BusError(str(error)) from error
 
+    async def _keep_keys(self) -> None:
+        # two looks at the disk; a thread would let requests see the files half read
+        self.gate.refresh()
+        if self.gate.problem:
+            raise AccessError(self.gate.problem)
+
     async def _keep_webhooks(self) -> None:
         await asyncio.to_thread(self._sources.refresh)
         if self._sources.problems:
             raise MappingError("; ".join(self._sources.problems.values()))
+
+    async def _keep_chatbots(self) -> None:
+        await asyncio.to_thread(self.chatbots.refresh)
 
     async def _expire_letters(self) -> None:
         days = self._settings.deadletters_days
@@ -212,6 +251,8 @@ class Runtime:
             "rapport_feature_store_circuit_open": float(self.features.breaker.is_open),
             "rapport_intake_lag": float(self._pressure.lag),
             "rapport_features_stale": float(self._freshness.stale),
+            "rapport_policy_refused": float(self._policy.problem is not None),
+            "rapport_policy_loads": float(self._policy.loads),
         }
 
     def _lost_records(self) -> tuple[int, int]:

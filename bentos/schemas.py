@@ -8,9 +8,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["FeedbackRequest", "PersonalizeRequest", "SessionData"]
+from rapport.chatbots.context import LEAST_TOKENS, MOST_TOKENS
+from rapport.decisions.record import Money
+
+__all__ = ["ContextRequest", "FeedbackRequest", "PersonalizeRequest", "SessionData"]
 
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+SlotName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$")]
 
 
@@ -21,6 +25,17 @@ class SessionData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     channel: Annotated[str, Meta(max_length=64, description="web, app, whatsapp, …")] | None = None
     page: Annotated[str, Meta(max_length=256, description="Where the customer is looking.")] | None = None
     locale: Annotated[Locale, Meta(description="BCP 47, as `de-AT`; default: the profile's.")] | None = None
+    message_time: (
+        Annotated[
+            datetime,
+            Meta(tz=True, description="The message's event_time, when it is given as an event before this call."),
+        ]
+        | None
+    ) = None
+    slots: Annotated[
+        dict[SlotName, Annotated[str, Meta(max_length=256)] | int | float | bool | Money | None],
+        Meta(max_length=64, description="What the chatbot knows, by name; templates are filled from it."),
+    ] = {}
 
 
 class PersonalizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -28,6 +43,14 @@ class PersonalizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     customer_id: Annotated[Id, Meta(description="The shop's own id of the customer.")]
     session_data: SessionData = SessionData()
+
+
+class ContextRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What a language model should know of a customer, in so many tokens at most."""
+
+    customer_id: Annotated[Id, Meta(description="The shop's own id of the customer.")]
+    session_data: SessionData = SessionData()
+    budget_tokens: Annotated[int, Meta(ge=LEAST_TOKENS, le=MOST_TOKENS, description="Most tokens of the text.")] = 300
 
 
 class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

@@ -10,8 +10,10 @@ from typing import Any
 
 import bentoml
 
+from bentos.admin_port import AdminPort
 from bentos.api import Api
-from bentos.probes import Probes
+from bentos.front import Front
+from rapport.access import require_safe
 from rapport.settings import disable_telemetry, load_settings
 
 __all__ = ["Personalization"]
@@ -38,17 +40,26 @@ _api = Api()
 class _Personalization:
     """Decisions for chatbots."""
 
+    _admin_port: AdminPort | None = None
+
     @bentoml.on_startup
     async def begin(self) -> None:
         # BentoML imports this module in two processes, and only one of them serves
         from bentos.runtime import Runtime
 
-        runtime = Runtime(load_settings())
+        settings = load_settings()
+        require_safe(settings)
+        runtime = Runtime(settings)
         await runtime.start()
         _api.runtime = runtime
+        if runtime.has_admin_port:
+            self._admin_port = AdminPort(settings, _api.admin_app)
+            self._admin_port.start()
 
     @bentoml.on_shutdown
     async def end(self) -> None:
+        if self._admin_port is not None:
+            await self._admin_port.stop()
         if _api.runtime is not None:
             await _api.runtime.stop()
 
@@ -57,4 +68,4 @@ class _Personalization:
 
 
 Personalization: Any = _Personalization
-Personalization.add_asgi_middleware(Probes, api=_api)
+Personalization.add_asgi_middleware(Front, api=_api)

@@ -24,9 +24,9 @@ from flows.bus_io import BusSource, HandlerSink, Item, Tick
 from flows.feed import Feed, Polled
 from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import Trimmer
-from rapport.archive import archive_writer
-from rapport.archive.daily import watch
+from rapport.archive import archive_writer, daily
 from rapport.archive.schema import DECISIONS
+from rapport.audit import schedule
 from rapport.bus.groups import groups_of
 from rapport.bus.protocol import Message, Position
 from rapport.bus.retry import Patience, Stopped
@@ -222,12 +222,13 @@ def archive(flow: Dataflow, runtime: Runtime, *, drain: bool = False, pause_s: f
 
 def flow() -> Dataflow:
     """The archive branch of this installation as a dataflow of its own, ended by SIGTERM; beside it, what the archive
-    needs once a day."""
+    needs once a day, and audits."""
     runtime = open_runtime(name="archive")
     made = Dataflow("archive")
     # Records wait for seconds here anyway: reading them in larger portions leaves the processor to the other flows.
     archive(made, runtime, pause_s=_PAUSE_S)
-    threading.Thread(target=watch, args=(runtime.settings, runtime.stop), daemon=True, name="archive-daily").start()
+    for name, watch in (("archive-daily", daily.watch), ("audits", schedule.watch)):
+        threading.Thread(target=watch, args=(runtime.settings, runtime.stop), daemon=True, name=name).start()
     keep_out_of_the_collectors_way()
     return made
 

@@ -73,6 +73,8 @@ class Feed:
         self.bus = bus
         self.stage = (measures or Measures()).stage(group)
         self.stop = stop
+        self.unfinished: Callable[[], bool] = lambda: False
+        """Whether what was read may still have to be read again."""
         self._membership = bus.join(group, topics, share)
         self._terms: Mapping[Place, int] = {}
         self._start = start
@@ -134,6 +136,8 @@ class Feed:
             BusUnavailable
         """
         self._look()
+        if self.unfinished():
+            return False
         now_s = time.monotonic()
         here = [self._state[place] for place in self._terms]
         read = all(place.reader is not None or place.not_before_s > now_s for place in here)

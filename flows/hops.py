@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from flows.ahead import CommitsAhead
 from flows.feed import Feed, Polled
-from rapport.bus.protocol import Hop, Message
+from rapport.bus.protocol import Hop, Message, Place
 from rapport.bus.retry import Patience, Stopped, commit_all_surely
-from rapport.errors import BusFull
+from rapport.errors import BusError, BusFull
 
 __all__ = ["HopCommitter"]
 
@@ -23,14 +24,17 @@ class HopCommitter:
         feed: where the batches came from.
         group: whose positions move.
         patience: for a bus that does not answer.
+        ahead: where the bus makes one step of several hops, make it in a thread of its own, while the flow goes on.
     """
 
-    def __init__(self, feed: Feed, group: str, patience: Patience) -> None:
+    def __init__(self, feed: Feed, group: str, patience: Patience, *, ahead: bool = False) -> None:
         self._feed = feed
         self._group = group
         self._patience = patience
-        self._waiting: list[tuple[Polled, Callable[[], None]]] = []
-        self._hops: list[Hop] = []
+        self._waiting: list[tuple[Polled, Hop, Callable[[], None]]] = []
+        self._ahead = CommitsAhead(feed.bus, patience, group) if ahead and feed.bus.one_step else None
+        if self._ahead is not None:
+            feed.unfinished = self._ahead.busy
 
     def add(
         self,
@@ -39,34 +43,49 @@ class HopCommitter:
         counts: Mapping[str, int] | None = None,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
-        """What came of a batch: commit it, now or with the others. `committed` is called when that was done."""
+        """What came of a batch: commit it, now or with the others. `committed` is called when that was done, by
+        whichever thread did it."""
         batch = polled.batch
-        self._waiting.append((polled, committed))
-        self._hops.append(Hop(batch.topic, batch.partition, polled.after, batch.positions[-1], outputs, counts))
+        hop = Hop(batch.topic, batch.partition, polled.after, batch.positions[-1], outputs, counts)
+        self._waiting.append((polled, hop, committed))
         if not self._feed.bus.one_step:
             self.flush()
 
     def flush(self) -> None:
         """Commit what waits."""
+        if self._ahead is not None:
+            for refused in self._ahead.refused():
+                self._read_again(refused.place, refused.error)
         waiting, self._waiting = self._waiting, []
-        hops, self._hops = self._hops, []
-        both = zip(waiting, hops, strict=True)
-        sound = [(committed, hop) for (polled, committed), hop in both if not self._feed.is_void(polled)]
+        sound = [(hop, committed) for polled, hop, committed in waiting if not self._feed.is_void(polled)]
         if not sound:
             return
-        try:
-            refused = commit_all_surely(self._feed.bus, self._patience, self._group, [hop for _, hop in sound])
-        except Stopped:
-            for _, hop in sound:
-                self._feed.rewind(hop.topic, hop.partition)
+        if self._ahead is not None:
+            self._ahead.give(sound)
             return
-        for (committed, hop), error in zip(sound, refused, strict=True):
-            if isinstance(error, BusFull):
-                # Never waited for here: what frees the bus may be a branch of this very worker.
-                _log.warning("%s of %s/%d waits: %s", self._group, hop.topic, hop.partition, error)
-                self._feed.rewind(hop.topic, hop.partition, wait_s=_WAIT_WHILE_FULL_S)
-            elif error is not None:
-                _log.info("reading again: %s", error)
-                self._feed.rewind(hop.topic, hop.partition)
-            else:
+        try:
+            errors = commit_all_surely(self._feed.bus, self._patience, self._group, [hop for hop, _ in sound])
+        except Stopped:
+            for hop, _ in sound:
+                self._read_again((hop.topic, hop.partition), None)
+            return
+        for (hop, committed), error in zip(sound, errors, strict=True):
+            if error is None:
                 committed()
+            else:
+                self._read_again((hop.topic, hop.partition), error)
+
+    def close(self) -> None:
+        """Return when what was flushed is committed, or cannot be."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def _read_again(self, place: Place, error: BusError | None) -> None:
+        if isinstance(error, BusFull):
+            # Never waited for here: what frees the bus may be a branch of this very worker.
+            _log.warning("%s of %s/%d waits: %s", self._group, *place, error)
+            self._feed.rewind(*place, wait_s=_WAIT_WHILE_FULL_S)
+            return
+        if error is not None:
+            _log.info("reading again: %s", error)
+        self._feed.rewind(*place)

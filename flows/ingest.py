@@ -34,7 +34,7 @@ class Ingester:
         self._feed = feed
         self._patience = patience
         self._runtime = runtime
-        self._committer = HopCommitter(feed, GROUP, patience)
+        self._committer = HopCommitter(feed, GROUP, patience, ahead=True)
         self._trimmer = trimmer
 
     def handle(self, item: Item) -> None:
@@ -47,7 +47,8 @@ class Ingester:
         self._committer.flush()
 
     def close(self) -> None:
-        """Nothing is held: each batch was committed when it came."""
+        """What is being committed is waited for."""
+        self._committer.close()
 
     def _ingest(self, polled: Polled) -> None:
         batch, runtime = polled.batch, self._runtime
@@ -89,7 +90,7 @@ def ingest(flow: Dataflow, runtime: Runtime, *, drain: bool = False) -> None:
     trimmer = Trimmer(bus, lambda: feed.places, dict.fromkeys(TOPICS, (GROUP,)))
     raw = op.input("ingest_raw", flow, BusSource(feed, drain=drain))
     # Polled | Tick
-    # Checked and committed in one step: what is claimed and not committed yet is then one batch of a partition at most.
+    # Checked in one step, and committed in a thread beside it where the bus takes its time for that.
     op.output("ingest_commit", raw, HandlerSink(lambda: Ingester(feed, Patience(runtime.stop), runtime, trimmer)))
 
 

@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from flows.check import Claim
 from flows.helpless import end_with_code
+from rapport.access import require_safe
 from rapport.archive import Archive
 from rapport.bus import Bus, open_bus
 from rapport.bus.seen import SeenEvents
@@ -63,7 +64,12 @@ class Runtime:
 
 
 def make_runtime(settings: Settings, share: Share = WHOLE, name: str = "flows") -> Runtime:
-    """The runtime of an installation; connects to nothing yet. `name` is what the process's figures go by."""
+    """The runtime of an installation; connects to nothing yet. `name` is what the process's figures go by.
+
+    Raises:
+        SettingsError: the settings are not safe for production.
+    """
+    require_safe(settings, serves=False)
     client = redis.Redis.from_url(
         redis_url(settings),
         socket_timeout=_TIMEOUT_S,

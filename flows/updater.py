@@ -136,7 +136,7 @@ def batches_by_partition(records: Iterable[tuple[str, int, int, bytes]]) -> Iter
         yield RecordBatch(
             topic,
             partition,
-            positions=[Position.of_offset(offset) for offset in offsets],
+            positions=Position.of_offsets(offsets),
             keys=nothing,
             values=[values[offset] for offset in offsets],
             origins=nothing,

@@ -22,6 +22,7 @@ from monitoring.state import Happening, append_history, read_state, write_state
 from monitoring.summary import Summary
 from rapport.clock import Clock, SystemClock
 from rapport.errors import RapportError
+from rapport.quiet import log_failure
 from rapport.settings import Settings
 
 __all__ = ["Outcome", "Reporter", "Retrain", "Watch", "stop_on_signals"]
@@ -87,8 +88,8 @@ class Watch:
         while not stop.is_set():
             try:
                 self.round(stop.is_set)
-            except Exception:  # the entry point of the watch: a round that fails is tried again
-                _log.exception("a round of the drift watch failed; the next one starts in time")
+            except Exception as error:  # the entry point of the watch: a round that fails is tried again
+                log_failure(_log, error, "a round of the drift watch failed; the next one starts in time")
             stop.wait(self._settings.drift_every_s)
 
     def round(self, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -156,7 +157,7 @@ class Watch:
             result, why = outcome.result, outcome.why
             after = outcome.version if outcome.result == "promoted" else after
         except Exception as error:  # an entry point into another room: whatever it meets, the watch goes on
-            _log.exception("retraining of %s failed", summary.model)
+            log_failure(_log, error, "retraining of %s failed", summary.model)
             why = f"{type(error).__name__}: {error}"
         one.retrainings[result] = one.retrainings.get(result, 0) + 1
         self._seen = None

@@ -14,6 +14,7 @@ import pytest
 from rapport.embedded import EmbeddedRedis
 from rapport.errors import ServiceError
 from rapport.settings import disable_telemetry
+from tests.order import in_order
 
 _MOCK = "mock"
 _NEEDS_A_BROKER = "librdkafka's mock cluster, which tests/kafka/test_mock_*.py use, is not enough for this test"
@@ -92,6 +93,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Set here, so that all workers of a run share it.
     if config.option.oracle_seed is None:
         config.option.oracle_seed = random.SystemRandom().randrange(1_000_000_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = in_order(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+import psutil
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -37,11 +38,18 @@ _STOP_GRACE_S = 20.0
 
 
 class EmbeddedRedis:
-    """One Redis server whose files are in `folder`."""
+    """One Redis server whose files are in `folder`.
 
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+    Args:
+        folder: of its own.
+        durable: whether it keeps an append-only file.
+        memory_mb: most megabytes for its data; 0: half of the machine's memory.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True, memory_mb: int = 0) -> None:
         self.folder = folder
         self._durable = durable
+        self._memory_mb = memory_mb
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -180,6 +188,8 @@ class EmbeddedRedis:
             'save ""',
             f"appendonly {'yes' if self._durable else 'no'}",
             "appendfsync everysec",
+            # Whoever writes is told when it is full, before the system ends a process for its memory.
+            f"maxmemory {self._memory_mb or psutil.virtual_memory().total // 2_000_000}mb",
             "maxmemory-policy noeviction",
             # A customer's hash in one piece, not in a dozen: less memory, and fewer places to look at. Redis 7 knows
             # the name too.

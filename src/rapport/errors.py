@@ -3,9 +3,11 @@
     RapportError
     ├── SettingsError         an environment variable is unknown or out of range
     ├── DeclarationError      a feature declaration that cannot be computed
+    ├── AccessError           keys, tokens and the files that they are in
     ├── EventError            one event that cannot be accepted (goes to the dead letters)
     ├── MappingError          a mapping file or the data file that it describes
     ├── SignatureRefused      a webhook that its source has not signed
+    ├── ToolRefused           a language model's call of a tool that was not run
     ├── PolicyError           the decision policy's or the response templates' file
     ├── BusError
     │   ├── BusUnavailable    the bus does not answer
@@ -55,6 +57,12 @@ class DeclarationError(RapportError):
     exit_code = 2
 
 
+class AccessError(RapportError):
+    """A key, a token's key or the file that it is in; names no secret."""
+
+    exit_code = 2
+
+
 class EventError(RapportError):
     """One event that cannot be accepted.
 
@@ -89,6 +97,10 @@ class SignatureRefused(RapportError):  # noqa: N818
         self.reason = reason
         self.field = field
         self.detail = detail
+
+
+class ToolRefused(RapportError):  # noqa: N818
+    """A call of a tool that was not run; the message is for the language model, and says what would be right."""
 
 
 class PolicyError(RapportError):

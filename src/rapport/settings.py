@@ -16,6 +16,8 @@ from rapport.errors import SettingsError
 __all__ = ["Settings", "disable_telemetry", "find_root", "load_settings"]
 
 _PREFIX = "RAPPORT_"
+_ADMIN_OFFSET = 5
+"""Those between it and the service's are taken by pages and the flows' metrics."""
 _TELEMETRY_OFF = {
     "FEAST_USAGE": "False",
     "BENTOML_DO_NOT_TRACK": "True",
@@ -32,8 +34,14 @@ class Settings:
     """The folder that holds feature_store.yaml."""
     data_dir: Path
     """Everything that Rapport writes: Redis, archive, models, MLflow, reports, logs. Default `<root>/.rapport`."""
+    mode: str = "development"
+    """`development` needs no key and serves this machine alone; `production` checks every request, and refuses to start
+    with settings that are not safe."""
     redis_url: str = ""
     """A Redis to use (`redis://`, `rediss://`, `unix://`). Empty: Rapport starts its own in data_dir."""
+    redis_memory_mb: int = 0
+    """Most megabytes for the data of the Redis that Rapport starts; producers are refused from 85% on. 0: half of the
+    machine's memory."""
     bus_url: str = ""
     """A Kafka cluster as the bus (`kafka://host:port,host:port`), or Kinesis for the raw topics (`kinesis://REGION`,
     `kinesis://REGION?prefix=shop.&endpoint=https://host:port`). Empty: Redis Streams in the Redis of redis_url, which
@@ -74,6 +82,40 @@ class Settings:
     port: int = 8400
     """Port of the decision service. Feast's page is at port + 1, MLflow's at port + 2, Evidently's at port + 3;
     Prometheus asks at port + 4."""
+    admin_port: int = 0
+    """Port of metrics, the reference and the details of health. 0: port + 5 in production; in development they are on
+    port, too."""
+    behind_proxy: str = "no"
+    """`yes`: TLS ends at a proxy before this service, which may then bind an address that others reach without TLS."""
+    tls_cert_file: str = ""
+    """The services' certificate with its chain, PEM. Empty: no TLS."""
+    tls_key_file: str = ""
+    """The private key of tls_cert_file, PEM, not encrypted."""
+    keys_file: str = ""
+    """Where API keys are kept, hashed. Empty: `access/keys.json` in data_dir."""
+    rate_per_s: float = 1000.0
+    """Requests per second of a caller whose key has no rate of its own."""
+    jwt_algorithm: str = ""
+    """The one algorithm that tokens (JWT) may be signed with. Empty: no tokens are taken."""
+    jwt_key_file: str = ""
+    """What tokens are verified with: a public key (PEM), public keys (JWKS), or the secret of HS256."""
+    jwt_issuer: str = ""
+    """The issuer (`iss`) that tokens must name."""
+    jwt_audience: str = ""
+    """The audience (`aud`) that tokens must name."""
+    jwt_tenant_claim: str = "tenant"
+    """The claim with the tenant of a token, `*` for the whole installation; a token without it is refused."""
+    jwt_leeway_s: int = 30
+    """How far the issuer's clock may be off, seconds."""
+    accepted_risks: str = ""
+    """Names of risks that production accepts, as it says them when it refuses to start: `redis_plaintext
+    kafka_plaintext`."""
+    service_url: str = ""
+    """Where Rapport's own commands reach the decision service. Empty: at host and port."""
+    service_ca_file: str = ""
+    """Certificates (PEM) that they trust it by. Empty: the system's."""
+    service_key_file: str = ""
+    """File with the API key that they send."""
     deadline_ms: int = 60
     """Time that a decision may wait for features before it answers without them. 1 to 10,000 ms."""
     redis_timeout_ms: int = 50
@@ -81,6 +123,9 @@ class Settings:
     bus_max_length: int = 5_000_000
     """Records that one partition of an event topic may hold before producers are refused (HTTP 429). On Kafka: that a
     group may be behind in it."""
+    policy_dir: str = ""
+    """Folder of policy.yaml, templates.yaml and intents.yaml, from root. Empty: `policy`, or without such a folder the
+    policy that comes with Rapport."""
     registry_url: str = ""
     """Schema Registry of events in Avro, JSON Schema and Protocol Buffers: address of Confluent's API
     (`https://host:8081`; Apicurio: with `/apis/ccompat/v7`). Empty: events are plain JSON."""
@@ -91,10 +136,12 @@ class Settings:
     registry_ca_file: str = ""
     """Certificates (PEM) to trust of a registry with TLS. Empty: the system's."""
     intake_max_lag: int = 500_000
-    """Events that may wait for ingest before producers are refused over HTTP (429, with the time after which to come
-    back)."""
+    """Events of a topic that may wait for ingest before producers of it are refused over HTTP (429, with the time after
+    which to come back)."""
     webhooks_dir: str = ""
     """Folder with the mapping files of webhooks, from root. Empty: `webhooks`."""
+    chatbots_file: str = ""
+    """File of the chatbot platforms that are served, from root. Empty: `chatbots.yaml`."""
     deadletters_days: int = 30
     """Days that dead letters are kept, from the arrival of what was refused; 0: until they are dropped."""
     archive_every_s: float = 5.0
@@ -105,6 +152,12 @@ class Settings:
     retention: str = ""
     """How many days of event time the archive keeps of each topic, as `chat_messages=90 customer_clicks=400`; a topic
     that is not named is kept for ever."""
+    audit_every_h: float = 24.0
+    """Time between two audits of the archive's topics, hours; 0: none but those that `rapport audit` makes."""
+    audit_kept: int = 60
+    """Audits that are kept, each a page and a JSON file."""
+    audit_late_s: int = 3600
+    """From this lateness on an audit counts an event as late, seconds."""
     delivery_url: str = ""
     """Where firings of triggers are posted to (`https://…`; `http://` on this machine only). Empty: nowhere."""
     delivery_secret_file: str = ""
@@ -128,6 +181,20 @@ class Settings:
     drift_window_s: int = 86_400
     """How far back from the newest decision a drift report looks, seconds of the world's clock."""
 
+    @property
+    def in_production(self) -> bool:
+        return self.mode == "production"
+
+    @property
+    def scheme(self) -> str:
+        """Of the services' addresses."""
+        return "https" if self.tls_cert_file else "http"
+
+    @property
+    def own_admin_port(self) -> int:
+        """The port of admin operations; 0: they are on the service's own."""
+        return self.admin_port or (self.port + _ADMIN_OFFSET if self.in_production else 0)
+
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "partitions": (1, 256),
@@ -135,13 +202,20 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "kafka_replication": (1, 16),
     "kafka_retention_h": (1, 876_000),
     "port": (1024, 65_000),
+    "admin_port": (0, 65_535),
+    "rate_per_s": (0.01, 1_000_000),
+    "jwt_leeway_s": (0, 300),
     "deadline_ms": (1, 10_000),
     "redis_timeout_ms": (1, 10_000),
+    "redis_memory_mb": (0, 100_000_000),
     "bus_max_length": (1_000, 1_000_000_000),
     "intake_max_lag": (100, 1_000_000_000),
     "deadletters_days": (0, 3_650),
     "archive_every_s": (0.05, 3_600),
     "archive_versions_days": (0, 3_650),
+    "audit_every_h": (0, 8_760),
+    "audit_kept": (1, 10_000),
+    "audit_late_s": (1, 31_536_000),
     "delivery_timeout_s": (0.1, 60),
     "delivery_tries": (1, 100),
     "triggers_days": (1, 3_650),
@@ -153,6 +227,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "mode": ("development", "production"),
+    "behind_proxy": ("no", "yes"),
+    "jwt_algorithm": ("EdDSA", "ES256", "RS256", "HS256"),
     "kafka_security": ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
     "kafka_sasl": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
 }

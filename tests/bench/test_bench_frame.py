@@ -63,11 +63,15 @@ def test_the_page_has_tables_pictures_and_the_machine(tmp_path: Path) -> None:
         for series in ("a", "b")
         for n in (10, 100)
     )
+    course = tuple(
+        Measurement(name="lag", unit="events", value=float(n), x=float(n), x_unit="s", series="a", timed=True)
+        for n in range(3)
+    )
     memory = Measurement(name="peak", unit="MB", value=5.0, better="lower")
     groups = (
         Group("first", "The first", (compared(OURS, PEER), OURS, memory)),
         Group("second", "The second", (OURS,)),
-        Group("third", "The third", grown),
+        Group("third", "The third", (*grown, *course)),
     )
     run = Run(datetime(2026, 1, 2, tzinfo=UTC), "abc", False, machine, groups)
     text = write_page([Section(run, group) for group in groups], tmp_path).read_text()
@@ -75,7 +79,10 @@ def test_the_page_has_tables_pictures_and_the_machine(tmp_path: Path) -> None:
     assert "| ours | 300 |  | events/s | peer | 100 |  | 3 |" in text
     assert text.count("Measured on 2026-01-02 at commit abc") == 3
     names = sorted(path.name for path in (tmp_path / "images").iterdir())
-    assert names == ["performance-first-memory.svg", "performance-first.svg", "performance-third-lines.svg"]
+    third = ["performance-third-lines.svg", "performance-third-time.svg"]
+    assert names == ["performance-first-memory.svg", "performance-first.svg", *third]
+    # A course is a picture, and no table of hundreds of columns.
+    assert "| lag |" not in text and "| events |" not in text
     assert all(f"](images/{name})" in text for name in names)
     assert len(next(iter(cells(groups[0].measurements)))) == 8
     later = Run(datetime(2026, 1, 3, tzinfo=UTC), "def", False, machine, groups[1:2])

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,33 @@ def test_a_server_without_memory_refuses_and_nothing_is_half_done(redis_url: str
             assert bus.position("g", "t", 0) == START and values(bus, "out") == []
         finally:
             client.config_set("maxmemory", "0")
+    bus.close()
+
+
+def test_the_last_memory_is_for_what_works_the_events_off(server: EmbeddedRedis) -> None:
+    bus = RedisStreamsBus(server.url)
+    with redis.Redis.from_url(server.url) as client:
+        used = client.info("memory")["used_memory"]
+        client.config_set("maxmemory", used + 40_000_000)
+        taken = 0
+        with pytest.raises(BusFull, match="MB of the"):
+            while taken < 1_000_000:
+                bus.publish([Message("feedback", "c", b"x" * 1_000)] * 1_000)
+                taken += 1_000
+                time.sleep(0.02)
+        assert taken > 1_000
+        with pytest.raises(BusFull, match="RAPPORT_REDIS_MEMORY_MB"):
+            bus.commit("g", "t", 0, expected=START, position=Position(1, 0), outputs=[Message("feedback", "c", b"x")])
+        # Ingest writes what it has checked, and what it has read is freed.
+        at, reader = START, bus.reader("feedback", 0)
+        while batch := reader.poll(1_000):
+            checked = [Message("feedback.checked", "", b"y" * 500_000, partition=0, events=len(batch))]
+            bus.commit("ingest", "feedback", 0, expected=at, position=batch.positions[-1], outputs=checked)
+            at = batch.positions[-1]
+            bus.trim("feedback", 0, at)
+        assert bus.reader("feedback.checked", 0).lag() == taken
+        time.sleep(0.3)
+        bus.publish([Message("feedback", "c", b"x")])
     bus.close()
 
 

@@ -22,7 +22,7 @@ _REPEATED = 0.06
 
 @dataclass(slots=True)
 class Attempt:
-    """One call of publish. `known` is False when its answer was lost: the bus has all of it, or nothing."""
+    """One call of publish. `known` is False when its answer was lost: the bus has all of it, a part, or nothing."""
 
     records: int
     refused: dict[str, int]

@@ -11,7 +11,7 @@ from rapport.testing.faulty_service import FaultyService
 
 
 def app_of(client: RapportClient) -> Flask:
-    app = Flask("tests")
+    app = Flask(__name__)
     who = Personalization(
         client,
         customer_id=lambda request: request.headers.get("Customer"),
@@ -64,7 +64,7 @@ def test_nobody_and_callables_that_fail_are_given_defaults(faulty: FaultyService
         http = app_of(client).test_client()
         assert http.get("/page").text == "friendly"
         assert http.get("/page", headers={"Customer": "ann"}).text == "friendly"
-        app = Flask("broken")
+        app = Flask(__name__)
         Personalization(client, customer_id=broken).init_app(app)
         app.add_url_rule("/", view_func=lambda: dict(g.personalization))
         assert app.test_client().get("/").get_json() == {"tone": "friendly"}

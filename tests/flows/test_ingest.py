@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from flows.archive import archive
 from flows.ingest import GROUP, ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.bus import START, Message, Position
+from rapport.bus.redis_streams import RedisStreamsBus
 from rapport.bus.seen import SeenEvents
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.embedded import EmbeddedRedis
@@ -66,6 +68,30 @@ def test_a_second_run_finds_nothing_to_do(runtime: Runtime) -> None:
     run_ingest(runtime)
     run_ingest(runtime)
     assert len(checked(runtime.bus)) == 10 and runtime.bus.counts() == {"accepted:feedback": 10}
+
+
+class Noting(RedisStreamsBus):
+    """Notes of which topics batches were committed, in order."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.committed: list[str] = []
+
+    def commit(self, group: str, topic: str, partition: int, **rest: Any) -> None:
+        super().commit(group, topic, partition, **rest)
+        self.committed.append(topic)
+
+
+def test_a_surge_in_one_topic_holds_up_no_other(runtime: Runtime, redis_url: str) -> None:
+    bus = Noting(redis_url)
+    for _ in range(8):
+        bus.publish([Message("feedback", "c", b"{}")] * 5_000)
+    event = {"event_id": "t", "customer_id": "anna", "event_time": "2025-01-01T00:00:00Z", "ticket_id": "t"}
+    bus.publish([Message("support_tickets", "anna", msgspec.json.encode({**event, "action": "opened"}))])
+    run_ingest(replace(runtime, bus=bus))
+    assert bus.committed.count("feedback") == 10
+    assert bus.committed.index("support_tickets") < 2
+    bus.close()
 
 
 def test_partitions_and_workers(make_runtime_: MakeRuntime) -> None:

@@ -16,7 +16,7 @@ from rapport.errors import BusUnavailable
 from rapport.settings import load_settings
 from tests.chaos.world import World
 
-__all__ = ["forking", "start_archive", "start_producer", "start_worker"]
+__all__ = ["forking", "start_archive", "start_producer", "start_triggers", "start_worker"]
 
 Environment = dict[str, str]
 
@@ -35,6 +35,10 @@ def start_worker(environment: Environment, log: Path, index: int = 0, count: int
 
 def start_archive(environment: Environment, log: Path) -> BaseProcess:
     return _started(_archive, environment, str(log))
+
+
+def start_triggers(environment: Environment, log: Path) -> BaseProcess:
+    return _started(_triggers, environment, str(log))
 
 
 def start_producer(
@@ -60,6 +64,13 @@ def _work(environment: Environment, log: str, index: int, count: int) -> None:
 
 def _archive(environment: Environment, log: str) -> None:
     from flows.archive import flow
+
+    _become(environment, log)
+    run_main(flow())
+
+
+def _triggers(environment: Environment, log: str) -> None:
+    from flows.triggers import flow
 
     _become(environment, log)
     run_main(flow())

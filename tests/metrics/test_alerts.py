@@ -62,6 +62,13 @@ CASES: dict[str, tuple[Series, Series]] = {
             'rapport_lag_events{group="archive",topic="a",partition="0"}': "0+10x40",
         },
     ),
+    "RapportProducersRefused": (
+        {'rapport_http_answers_total{path="/events",status="429"}': "0+10x40"},
+        {
+            'rapport_http_answers_total{path="/events",status="202"}': "0+900x40",
+            'rapport_http_answers_total{path="/events",status="429"}': "0x20 5x20",
+        },
+    ),
     "RapportFeaturesLate": (delays("features", "60.0"), delays("features", "0.5")),
     "RapportArchiveBehind": (delays("archive", "300.0"), delays("archive", "60.0")),
     "RapportDeadLetters": (
@@ -74,6 +81,17 @@ CASES: dict[str, tuple[Series, Series]] = {
             'rapport_flow_dead_letters_total{reason="bad_value"}': "0+1x40",
             'rapport_flow_dead_letters_total{reason="duplicate"}': "0+50x40",
         },
+    ),
+    "RapportAuditAlarms": (
+        {'rapport_audit_findings{topic="a",check="missing",severity="alarm"}': "0x9 1x30"},
+        {
+            'rapport_audit_findings{topic="a",check="missing",severity="alarm"}': "0x40",
+            'rapport_audit_findings{topic="a",check="missing",severity="warning"}': "3x40",
+        },
+    ),
+    "RapportAuditOld": (
+        {"rapport_audit_timestamp_seconds": "-180000x40"},
+        {"rapport_audit_timestamp_seconds": "0x40"},
     ),
     "RapportRowsDamaged": (
         {'rapport_online_rows_total{result="damaged",topic="a"}': "0x29 1x10"},

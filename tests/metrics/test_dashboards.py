@@ -15,7 +15,7 @@ UNITS = {"cps", "short", "s", "percentunit", "bytes", "bool", "reqps"}
 
 def test_no_two_dashboards_share_a_name() -> None:
     found = dashboards()
-    assert set(found) == {"ingestion", "features", "decisions"}
+    assert set(found) == {"audits", "ingestion", "features", "decisions"}
     for key in ("uid", "title"):
         assert len({dashboard[key] for dashboard in found.values()}) == len(found)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from rapport.errors import ServiceError
-from rapport.metrics.catalog import FLOW, INSTALLATION
+from rapport.metrics.catalog import AUDIT, FLOW, INSTALLATION
 from rapport.metrics.snapshot import read_snapshots, snapshots_folder
 from rapport.supervisor import status
 from rapport.testing.prometheus import prometheus_program
@@ -109,7 +109,7 @@ def test_the_page_has_every_metric_with_its_labels(exported: dict[str, tuple[str
 
 def test_the_page_has_the_catalog() -> None:
     page = (ROOT / "docs" / "metrics.md").read_text()
-    for name, described in {**FLOW, **INSTALLATION}.items():
+    for name, described in {**FLOW, **INSTALLATION, **AUDIT}.items():
         shown = name + "_total" if described.kind == "counter" else name
         labels = ", ".join(f"`{label}`" for label in described.labels)
         assert f"| `{shown}` | {described.kind} | {labels} | {described.meaning} |\n" in page

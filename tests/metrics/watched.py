@@ -54,6 +54,8 @@ def watched(folder: Path, seconds: float, customers: int = 1_000) -> Iterator[Wa
             # The first scrape comes before the load: a rate needs something to count from.
             _until_seen(prometheus)
             _load({**os.environ, **env}, settings, seconds, customers)
+            # The newest events are in the archive after a second; the audit takes no more than a few.
+            _audit({**os.environ, **env})
             time.sleep(5)
             yield Watched(settings, prometheus)
     finally:
@@ -73,6 +75,12 @@ def _load(env: dict[str, str], settings: Settings, seconds: float, customers: in
             time.sleep(seconds / 3)
         _, said = living.communicate(timeout=600)
         assert living.returncode == 0, said.decode()[-1_000:]
+
+
+def _audit(env: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "rapport.cli", "audit", "--json"]
+    ended = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr[-1_000:]
 
 
 def _config(folder: Path, settings: Settings) -> Path:

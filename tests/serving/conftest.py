@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from guarded_world import Guarded
 from serving_world import DAY_US, HOUR_US, MINUTE_US, ROOT, declared, now_us
 
 from rapport.bus import open_bus
@@ -36,6 +37,15 @@ def served(project: Project) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
+def guarded(project: Project, served: Served) -> Iterator[Guarded]:
+    """The same in production: keys, tokens, TLS, an admin port."""
+    guarded = Guarded(project, PATIENT)
+    guarded.served.wait_ready()
+    yield guarded
+    assert guarded.stop() == 0
+
+
+@pytest.fixture(scope="session")
 def built_models(project: Project, served: Served) -> NoiseModels:
     models = NoiseModels(project)
     for name in ("purchase_propensity", "escalation_risk"):
@@ -61,7 +71,7 @@ def models(built_models: NoiseModels, served: Served) -> NoiseModels:
 def consumed(request: pytest.FixtureRequest) -> Iterator[None]:
     """Events that a test gives are taken off the bus after it, as the flows would: or features would count as stale."""
     yield
-    if {"served", "pressed"} & set(request.fixturenames):
+    if {"served", "pressed", "guarded"} & set(request.fixturenames):
         project: Project = request.getfixturevalue("project")
         bus = open_bus(project.settings)
         hops = [("ingest", topic) for topic in TOPICS] + [("features", f"{topic}.checked") for topic in TOPICS]

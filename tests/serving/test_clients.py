@@ -6,13 +6,15 @@ import asyncio
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import httpx
 import pytest
+from guarded_world import Guarded
 from serving_world import ROOT
 
 from rapport.client import AsyncRapportClient, ClientOptions, RapportClient, Tags, tags_of
-from rapport.errors import RequestRefused
+from rapport.errors import RequestRefused, ServiceUnavailable
 from rapport.testing.models import NoiseModels
 from rapport.testing.served import Served, free_port, wait_for
 
@@ -59,6 +61,24 @@ def test_a_refusal_names_the_field_and_costs_only_the_tags(served: Served) -> No
         assert (caught.value.status, caught.value.reason) == (400, "bad_value")
         assert client.get_personalization_tags("ann", {"locale": "!"}) == {}
         assert client.circuit == "closed"
+
+
+def test_production_takes_the_key_over_tls(guarded: Guarded) -> None:
+    given = ClientOptions(url=guarded.served.url, ca_file=guarded.authority, deadline_ms=PATIENT_MS)
+    key = guarded.key("a shop", ["personalize"])
+    with RapportClient(replace(given, key=key)) as client:
+        wait_for(lambda: client.get_personalization_tags("ann"), "the key is not known")
+        with pytest.raises(RequestRefused) as caught:
+            client.feedback("ann", csat=5)
+        assert (caught.value.status, caught.value.reason) == (403, "missing_scope")
+    with RapportClient(given) as client, pytest.raises(RequestRefused) as caught:
+        client.decide("ann")
+    assert caught.value.status == 401
+    with (
+        RapportClient(replace(given, key=key, ca_file=None)) as client,
+        pytest.raises(ServiceUnavailable, match="CERT"),
+    ):
+        client.decide("ann")
 
 
 @pytest.mark.parametrize("up", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from bentos.freshness import STALLED_AFTER_S, Freshness
 from bentos.metrics import LATENCY_BUCKETS_S, Metrics, render
-from bentos.reasons import phrase_of, top_reasons, value_text
 from rapport.bus.protocol import Bus, Message, Position
 from rapport.client import Client
 from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, decode_record, make_situation
+from rapport.decisions.ids import is_id, new_id, time_range_us
+from rapport.decisions.reasons import phrase_of, top_reasons, value_text
 from rapport.decisions.situation import cart_abandoned
 from rapport.errors import BusUnavailable, RequestRefused, ServiceError
 from rapport.testing.bus import MemoryBus
@@ -57,8 +59,19 @@ def test_a_cart_is_abandoned_as_defined(added: float | None, checkout: float | N
     assert cart_abandoned(features) is expected
 
 
+@given(as_of_us=st.integers(-(10**15), 2**48 * 1_000 + 10**9))
+def test_ids_are_of_version_7_and_say_the_decisions_time(as_of_us: int) -> None:
+    first, second = new_id(as_of_us), new_id(as_of_us)
+    assert first != second and is_id(first)
+    found = uuid.UUID(first)
+    assert (found.version, found.variant) == (7, uuid.RFC_4122)
+    since_us, until_us = time_range_us(first) or (0, 0)
+    assert since_us <= min(max(as_of_us, 0), (2**48 - 1) * 1_000) < until_us
+    assert time_range_us(uuid.uuid4().hex) is None
+
+
 def test_facts_of_nobody() -> None:
-    situation = make_situation({}, sentiment=Sentiment(), frustration=None, scores={}, segment="Unknown", activity=None)
+    situation = make_situation({}, sentiment=Sentiment(), scores={}, segment="Unknown", activity=None)
     assert not situation.known and not situation.message and situation.repeats == 0 and situation.open_tickets == 0
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from serving_world import ROOT
 
-from bentos.policy import TONES
 from rapport.decisions import CODES, FACTS, Decision
 from rapport.decisions.answers import EventsAnswer, Health
+from rapport.policy import TONES
 from rapport.testing.models import NoiseModels
 from rapport.testing.served import Served
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bentos.chatbot_routes import ChatbotRoutes
 from rapport.testing.project import Project
 from rapport.testing.served import Served, wait_for
 
@@ -119,8 +120,19 @@ def test_probes_and_pages(served: Served) -> None:
 
 def test_the_description_has_every_route_and_resolves(served: Served) -> None:
     described = served.http.get("/openapi.json").json()
-    paths = {"/personalize", "/events", "/feedback", "/webhooks/{source}", "/livez", "/readyz", "/metrics"}
-    assert set(described["paths"]) == paths
+    paths = {
+        "/personalize",
+        "/events",
+        "/feedback",
+        "/webhooks/{source}",
+        "/decisions/{decision_id}",
+        "/livez",
+        "/readyz",
+        "/health",
+        "/metrics",
+    }
+    chatbots = {route[0] for route in ChatbotRoutes(_nobody).routes()}
+    assert set(described["paths"]) == paths | chatbots
     names = set(described["components"]["schemas"])
     used = {ref.rpartition("/")[2] for ref in _refs(described)}
     assert (
@@ -210,6 +222,10 @@ def test_feedback_is_an_event_once_per_key(served: Served, project: Project) -> 
 def test_wrong_feedback(served: Served, body: dict[str, Any], field: str, reason: str) -> None:
     error = error_of(served.http.post("/feedback", json=body), 400)
     assert (error["field"], error["reason"]) == (field, reason)
+
+
+def _nobody() -> Any:
+    raise AssertionError("nobody asks")
 
 
 def _refs(value: Any) -> list[str]:

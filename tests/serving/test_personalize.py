@@ -27,6 +27,12 @@ FIELDS = {
     "model_versions",
     "feature_age_s",
     "degraded",
+    "intent",
+    "ask",
+    "offer",
+    "next_action",
+    "policy_version",
+    "templates_version",
 }
 
 

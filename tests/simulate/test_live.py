@@ -56,7 +56,7 @@ def test_a_message_is_out_before_its_answer_is_asked_for() -> None:
         if len(asked) > 30:
             break
     assert "Hello" in spoken
-    assert {"message", "channel", "locale"} == set(asked[0][1])
+    assert {"message", "channel", "locale", "message_time"} == set(asked[0][1])
 
 
 def test_waiting_goes_by_the_clocks_rate() -> None:

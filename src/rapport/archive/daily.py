@@ -15,7 +15,7 @@ from pathlib import Path
 from rapport.archive.locks import exclusive_now
 from rapport.settings import Settings
 
-__all__ = ["watch"]
+__all__ = ["run_command", "watch"]
 
 _EVERY_S = 86_400.0
 _LOOK_EVERY_S = 60.0
@@ -34,7 +34,7 @@ def watch(
         with exclusive_now(locks / "daily.lock") as alone:
             if alone and _is_due(locks / "daily", every_s):
                 for command in _COMMANDS:
-                    _run(settings, command, stop)
+                    run_command(settings, command, stop)
                 (locks / "daily").touch()
 
 
@@ -42,11 +42,13 @@ def _is_due(mark: Path, every_s: float) -> bool:
     return not mark.exists() or time.time() - mark.stat().st_mtime >= every_s
 
 
-def _run(settings: Settings, command: tuple[str, ...], stop: threading.Event) -> None:
-    """Run a command to its end; a failure is logged by itself, and tried again the next day."""
+def run_command(
+    settings: Settings, command: tuple[str, ...], stop: threading.Event, *, good: tuple[int, ...] = (0,)
+) -> None:
+    """Run a command of `rapport` to its end, or to `stop`; an exit code that is not good is logged, and no more."""
     with subprocess.Popen([sys.executable, "-m", "rapport.cli", *command], cwd=settings.root) as process:
         while process.poll() is None:
             if stop.wait(0.2):
                 process.terminate()
-        if process.returncode and not stop.is_set():
+        if process.returncode not in good and not stop.is_set():
             _log.error("`rapport %s` ended with exit code %d", " ".join(command), process.returncode)

@@ -23,6 +23,7 @@ from rapport.bus.kafka_records import next_offset, to_batch
 from rapport.bus.kafka_scan import gone
 from rapport.bus.protocol import START, Hop, Place, Position, RecordBatch
 from rapport.errors import BusError, BusUnavailable, SettingsError
+from rapport.quiet import log_failure
 
 __all__ = ["SESSION_S", "KafkaMember"]
 
@@ -33,6 +34,9 @@ _MAX_HELD_BYTES = 32 * 1024 * 1024
 """What the thread reads ahead; librdkafka holds as much again."""
 _AT_ONCE = 2_000
 _POLL_S = 0.05
+_TELL_EVERY_S = 0.1
+"""Positions that move without a transaction are told so often: after each batch, the broker would have as much to do
+with them as with the records."""
 _FULL_FOR_S = 2.0
 """The buffer may be full for so long before the member stops to fetch and only keeps in touch."""
 _FENCED_TIMES = 3
@@ -85,6 +89,7 @@ class KafkaMember:
         self._moved = False
         self._metadata: Any = None
         self._untold: dict[Place, Position] = {}
+        self._tell_s = 0.0
         self._fenced_s: list[float] = []
         self._held = 0
         self._held_bytes = 0
@@ -211,7 +216,7 @@ class KafkaMember:
                 _log.warning("group %s: %s", self.group, failed)
                 self._closing.wait(0.5)
             except Exception as error:  # a thread has nobody above it: whoever reads is told
-                _log.exception("group %s stopped reading", self.group)
+                log_failure(_log, error, "group %s stopped reading", self.group)
                 self._break(BusError(f"reading for group {self.group!r} failed: {type(error).__name__}: {error}"))
                 break
         consumer, self._consumer = self._consumer, None
@@ -279,7 +284,8 @@ class KafkaMember:
     def _read_on(self) -> None:
         if self._consumer is None:
             self._join()
-        if self._untold:
+        if self._untold and time.monotonic() >= self._tell_s:
+            self._tell_s = time.monotonic() + _TELL_EVERY_S
             self._tell_now(self._consumer, wait=False)
         if self._moved:
             self._place_readers()

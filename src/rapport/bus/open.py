@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rapport.bus.protocol import Bus
 
 if TYPE_CHECKING:
     from rapport.settings import Settings
 
-__all__ = ["open_bus"]
+__all__ = ["OpenBus", "open_bus"]
 
 
-def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> Bus:
+class OpenBus(Bus, Protocol):
+    """A bus with connections of its own."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+
+def open_bus(settings: Settings, *, timeout_s: float = 5.0) -> OpenBus:
     """The installation's bus. Nothing is connected until it is used.
 
     Args:

@@ -5,8 +5,9 @@ Nothing else in the project knows whether records travel through Redis Streams o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
 
 from rapport.bus.share import WHOLE, Share
@@ -29,6 +30,11 @@ class Position(NamedTuple):
         """The place of Kafka's record at `offset`. It is what a consumer that has read it commits, the next offset, so
         the first record, at offset 0, too comes after START."""
         return cls(offset + 1, 0)
+
+    @classmethod
+    def of_offsets(cls, offsets: Iterable[int]) -> list[Position]:
+        """As `of_offset`, for many: a fraction of the time."""
+        return list(map(partial(tuple.__new__, cls), ((offset + 1, 0) for offset in offsets)))
 
 
 START = Position(0, 0)

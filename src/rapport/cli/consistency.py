@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["EXIT_UNEXPLAINED", "consistency"]
 
 EXIT_UNEXPLAINED = 6
-_UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 
 
 def consistency(
@@ -47,12 +46,12 @@ def consistency(
 
     Example: rapport consistency --last 24h --sample 20000
     """
-    from rapport.cli.worldtime import world_clock
+    from rapport.cli.worldtime import clock_or_system
     from rapport.consistency.page import write_page
     from rapport.consistency.replay import Question, replay_decisions
 
     settings = settings_now()
-    clock = _clock(settings, world_clock)
+    clock = clock_or_system(settings)
     chosen = _range(settings, clock, since, until, last, sample)
     question = Question(chosen, model, tuple(view or ()), tuple(feature or ()), in_flight_ms)
     with progress("replaying decisions") as show:
@@ -98,21 +97,9 @@ def print_report(report: ConsistencyReport) -> None:
         shown.print(text, markup=False, soft_wrap=True)
 
 
-def _clock(settings: Settings, world_clock: Any) -> Clock:
-    """The world's clock; the system's when nothing runs."""
-    from rapport.clock import SystemClock
-    from rapport.errors import ServiceError, StoreError
-
-    try:
-        found: Clock = world_clock(settings)
-    except (ServiceError, StoreError):
-        return SystemClock()
-    return found
-
-
 def _range(settings: Settings, clock: Clock, since: str, until: str, last: str, sample: int) -> Range:
     """The decisions that are asked for, as far as the archive is complete."""
-    from rapport.cli.worldtime import parse_time
+    from rapport.cli.worldtime import parse_span, parse_time
     from rapport.clock import from_us, to_us
     from rapport.consistency import Range
     from rapport.consistency.settled import settled_until_us
@@ -122,24 +109,13 @@ def _range(settings: Settings, clock: Clock, since: str, until: str, last: str, 
     settled_us = settled_until_us(settings, clock)
     if settled_us is None:
         say("the bus does not answer, so the archive is taken to hold everything that there was")
-    since_us = to_us(parse_time(since)) if since else clock.now_us() - _span_us(last) if last else None
+    since_us = to_us(parse_time(since)) if since else clock.now_us() - parse_span("--last", last) if last else None
     until_us = to_us(parse_time(until)) if until else None
     if settled_us is not None and (until_us is None or until_us > settled_us):
         if until_us is not None:
             say(f"events are on their way to the archive: decisions are compared up to {from_us(settled_us)}")
         until_us = settled_us
     return Range(since_us, until_us, sample or None)
-
-
-def _span_us(text: str) -> int:
-    unit = _UNITS_US.get(text[-1:])
-    try:
-        span_us = round(float(text[:-1]) * unit) if unit else 0
-    except ValueError:
-        span_us = 0
-    if span_us <= 0:
-        raise SettingsError(f"--last {text!r} is not a span of time; write 90s, 30m, 12h or 7d")
-    return span_us
 
 
 def _page_path(settings: Settings) -> Path:

@@ -8,6 +8,7 @@ import typer
 
 from rapport.cli.common import Customer, Json, settings_now
 from rapport.cli.output import duration, emit, table
+from rapport.errors import SettingsError
 
 if TYPE_CHECKING:
     from rapport.online import FeatureRows
@@ -50,6 +51,10 @@ def decide(
     channel: Annotated[str, typer.Option(help="web, app, whatsapp, …", show_default=False)] = "",
     page: Annotated[str, typer.Option(help="Where the customer is looking.", show_default=False)] = "",
     locale: Annotated[str, typer.Option(help="As de-AT; default: the profile's.", show_default=False)] = "",
+    slot: Annotated[
+        list[str] | None,
+        typer.Option(help="A value by name, as order_number=A-17; may be repeated.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Ask the service what a chatbot should do now for a customer.
@@ -61,13 +66,14 @@ def decide(
     from rapport.client import Client
 
     settings = settings_now()
-    with Client(f"http://{settings.host}:{settings.port}") as client:
+    with Client.of(settings) as client:
         decision = client.personalize(
             customer,
             message=message or None,
             channel=channel or None,
             page=page or None,
             locale=locale or None,
+            slots=_slots(slot or []),
         )
     if as_json:
         emit(msgspec.to_builtins(decision))
@@ -75,17 +81,29 @@ def decide(
     scores = ", ".join(f"{name} {score:.3f}" for name, score in decision.scores.items())
     rows = [
         ("segment", decision.segment + (f", {decision.activity}" if decision.activity else "")),
+        ("intent", decision.intent),
         ("sentiment", f"{decision.sentiment.label} ({decision.sentiment.score:+.2f})"),
         ("scores", scores or "none"),
         ("tone", decision.tone),
-        ("template", f"{decision.template_id}: {decision.template.text}"),
-        ("rule", decision.rule),
+        ("template", f"{decision.template_id}: {decision.template.text or 'something has to be asked for first'}"),
+        *(("ask", f"{ask.name} ({ask.type}): {ask.question}") for ask in decision.ask),
+        ("offer", decision.offer.id if decision.offer else None),
+        ("next action", decision.next_action.id),
+        ("rule", f"{decision.rule} (policy {decision.policy_version})"),
         *(("because", reason.text) for reason in decision.reasons),
         ("versions", ", ".join(f"{name} {version}" for name, version in decision.model_versions.items()) or "none"),
         ("feature age", duration(decision.feature_age_s) if decision.feature_age_s is not None else None),
         ("degraded", ", ".join(decision.degraded) or "no"),
     ]
     table(("", f"decision {decision.decision_id}"), rows)
+
+
+def _slots(given: list[str]) -> dict[str, str] | None:
+    pairs = [text.partition("=") for text in given]
+    wrong = next((name for name, equals, _ in pairs if not equals), None)
+    if wrong is not None:
+        raise SettingsError(f"--slot {wrong!r} has no value; write name=value")
+    return {name: value for name, _, value in pairs} or None
 
 
 def _as_dict(customer: str, rows: FeatureRows, as_of: str) -> dict[str, Any]:

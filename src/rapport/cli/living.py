@@ -49,7 +49,7 @@ class Asker:
     last_failure: str = ""
     latencies_ms: list[float] = field(default_factory=list)
 
-    def __call__(self, customer_id: str, session: Mapping[str, str]) -> Any:
+    def __call__(self, customer_id: str, session: Mapping[str, Any]) -> Any:
         started = time.perf_counter()
         self.asked += 1
         try:

@@ -10,16 +10,21 @@ import typer
 
 from rapport.cli import (
     archiving,
+    auditing,
     bus,
+    chatbots,
     consistency,
     customers,
     data,
+    decisions,
     demo,
     drift,
     erasing,
+    keys,
     letters,
     metrics,
     models,
+    policies,
     processes,
     rebuilding,
     schemas,
@@ -44,6 +49,8 @@ EXIT_CODES = {
     5: "a process of `rapport up` is not running, does not work or cannot be started",
     consistency.EXIT_UNEXPLAINED: "`rapport consistency` found a difference that nothing explains",
     archiving.EXIT_UNSOUND: "`rapport archive verify` found what should not be",
+    auditing.EXIT_ALARM: "`rapport audit` has alarms",
+    decisions.EXIT_NOT_REPLAYED: "`rapport replay-decision` came to something else, or what it needs is gone",
     EXIT_DEFECT: "a defect of Rapport: please report it with what `--debug` shows",
     EXIT_INTERRUPTED: "Ctrl-C",
 }
@@ -85,6 +92,8 @@ for _command in (
     triggers.triggers,
     customers.features,
     customers.decide,
+    decisions.explain,
+    decisions.replay_decision,
     models.train,
     models.promote,
     models.rollback,
@@ -92,10 +101,19 @@ for _command in (
     drift.drift,
     drift.watch,
     consistency.consistency,
+    auditing.audit,
     demo.demo,
 ):
     app.command()(_command)
-for _group in (letters.deadletters, webhooks.webhooks, archiving.archive, text.text):
+for _group in (
+    letters.deadletters,
+    webhooks.webhooks,
+    chatbots.chatbots,
+    archiving.archive,
+    policies.policy,
+    text.text,
+    keys.keys,
+):
     app.add_typer(_group)
 
 

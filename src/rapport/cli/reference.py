@@ -1,4 +1,7 @@
-"""docs/cli.md and docs/settings.md, written from the code: `python -m rapport.cli.reference`. A test compares them."""
+"""The pages of commands and settings, and the schema of audits, from the code: `python -m rapport.cli.reference`.
+
+Tests compare them.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 import typer
 
 from rapport import settings as settings_module
+from rapport.audit.report import schema_text
 from rapport.cli.main import EXIT_CODES, app
 from rapport.settings import Settings, find_root
 
@@ -68,6 +72,7 @@ def settings_page() -> str:
 def main(root: Path) -> None:
     (root / "docs" / "cli.md").write_text(cli_page())
     (root / "docs" / "settings.md").write_text(settings_page())
+    (root / "docs" / "audit-report.schema.json").write_text(schema_text())
 
 
 def _commands(group: Any, before: str) -> Iterator[str]:

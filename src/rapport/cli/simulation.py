@@ -69,7 +69,7 @@ def simulate(
                 lambda n, at_us: show((at_us - start_us) // _DAY_US, round(history), f"{n:,} events"),
             )
     with (
-        Client(f"http://{settings.host}:{settings.port}") as client,
+        Client.of(settings) as client,
         progress("living") as show,
         _at_rate(settings, clock, now_us, rate) as clock,
     ):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from rapport.cli.common import Json
@@ -37,8 +36,10 @@ def train(
     Each turn is scored by a model that was made, with all choices, from other dialogues. The file that comes with the
     project is src/rapport/events/frustration.json.
 
-    Example: rapport text train --data ../shared/data/support_frustration
+    Example: rapport text train --data dialogues/
     """
+    import msgspec
+
     from rapport.clock import SystemClock, from_us
     from training.rated import read_rated
     from training.text import train_text, write_model

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from rapport.clock import Clock, WorldClock
     from rapport.settings import Settings
 
-__all__ = ["parse_time", "publish_clock", "world_clock"]
+__all__ = ["clock_or_system", "parse_span", "parse_time", "publish_clock", "world_clock"]
+
+_UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 
 
 def world_clock(settings: Settings) -> Clock:
@@ -32,6 +34,17 @@ def world_clock(settings: Settings) -> Clock:
             return published_clock(client.get(WORLD_CLOCK_KEY))
         except redis.RedisError as error:
             raise _unavailable(error) from None
+
+
+def clock_or_system(settings: Settings) -> Clock:
+    """The world's clock; the system's when nothing runs."""
+    from rapport.clock import SystemClock
+    from rapport.errors import ServiceError, StoreError
+
+    try:
+        return world_clock(settings)
+    except (ServiceError, StoreError):
+        return SystemClock()
 
 
 def publish_clock(settings: Settings, clock: WorldClock | None) -> None:
@@ -78,6 +91,22 @@ def parse_time(text: str) -> datetime:
     if len(text) > len("2026-01-31"):
         raise SettingsError(f"{text!r} has no offset; write {text}Z for UTC")
     return moment.replace(tzinfo=UTC)
+
+
+def parse_span(option: str, text: str) -> int:
+    """The microseconds of 90s, 30m, 12h or 7d, which `option` gave.
+
+    Raises:
+        SettingsError: it is none of these.
+    """
+    unit = _UNITS_US.get(text[-1:])
+    try:
+        span_us = round(float(text[:-1]) * unit) if unit else 0
+    except (ValueError, OverflowError):
+        span_us = 0
+    if span_us <= 0:
+        raise SettingsError(f"{option} {text!r} is not a span of time; write 90s, 30m, 12h or 7d")
+    return span_us
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

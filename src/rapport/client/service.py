@@ -8,17 +8,21 @@ with Client() as rapport:
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
 
+from rapport.access.files import read_secret_line
 from rapport.client.options import DEFAULT_URL
-from rapport.decisions.answers import EventsAnswer, FeedbackAnswer, Health
-from rapport.decisions.record import Decision
+from rapport.decisions.answers import ContextAnswer, EventsAnswer, FeedbackAnswer, Health
+from rapport.decisions.record import Decision, SlotValue
 from rapport.errors import RequestRefused, ServiceError
+from rapport.settings import Settings
 
 __all__ = ["Client"]
 
@@ -31,11 +35,33 @@ class Client:
     Args:
         url: the service's address.
         timeout_s: longest wait for an answer, seconds.
+        key: an API key or a token; "" in development.
+        ca_file: certificates (PEM) to trust the service by; None: the system's.
+
+    Raises:
+        OSError, ssl.SSLError: those certificates cannot be read.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, timeout_s: float = 2.0) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, *, timeout_s: float = 2.0, key: str = "", ca_file: Path | None = None
+    ) -> None:
         self._url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False, headers=headers, verify=trust)
+
+    @classmethod
+    def of(cls, settings: Settings, *, timeout_s: float = 2.0) -> Self:
+        """A client of an installation's own service, as its settings say.
+
+        Raises:
+            AccessError: the file with the key cannot be read.
+        """
+        path = settings.service_key_file
+        key = read_secret_line(settings.root / path, "RAPPORT_SERVICE_KEY_FILE") if path else ""
+        ca_file = settings.root / settings.service_ca_file if settings.service_ca_file else None
+        url = settings.service_url or f"{settings.scheme}://{settings.host}:{settings.port}"
+        return cls(url, timeout_s=timeout_s, key=key, ca_file=ca_file)
 
     def personalize(
         self,
@@ -45,14 +71,27 @@ class Client:
         channel: str | None = None,
         page: str | None = None,
         locale: str | None = None,
+        message_time: str | None = None,
+        slots: Mapping[str, SlotValue] | None = None,
     ) -> Decision:
         """The decision on one turn of a conversation.
+
+        Args:
+            message_time: the message's event_time (RFC 3339), when it has been given as an event before.
+            slots: what the chatbot knows by name, for templates; what is missing comes back in `ask`.
 
         Raises:
             RequestRefused: the service refuses the request; names the field.
             ServiceError: the service is not reached, or answers what is not a decision.
         """
-        session = {"message": message, "channel": channel, "page": page, "locale": locale}
+        session = {
+            "message": message,
+            "channel": channel,
+            "page": page,
+            "locale": locale,
+            "message_time": message_time,
+            "slots": slots,
+        }
         given = {name: value for name, value in session.items() if value is not None}
         return self._post("/personalize", {"customer_id": customer_id, "session_data": given}, Decision)
 
@@ -80,6 +119,11 @@ class Client:
         body = {name: value for name, value in given.items() if value is not None}
         return self._post("/feedback", body, FeedbackAnswer).event_id
 
+    def context(self, customer_id: str, *, budget_tokens: int = 300) -> ContextAnswer:
+        """What a language model should know of a customer, in at most so many tokens; errors as `personalize`."""
+        body = {"customer_id": customer_id, "budget_tokens": budget_tokens}
+        return self._post("/chatbots/context", body, ContextAnswer)
+
     def events(self, topic: str, events: Sequence[Mapping[str, Any]]) -> EventsAnswer:
         """Give events of one topic. Refused ones are in the answer, also when all are; errors as `personalize`."""
         body = msgspec.json.encode({"topic": topic, "events": list(events)})
@@ -90,12 +134,11 @@ class Client:
             raise self._refused(response) from None
 
     def health(self) -> Health:
-        """What works and what does not.
-
-        Raises:
-            ServiceError: the service is not reached.
-        """
-        return self._decoded(self._send("GET", "/readyz", None), Health)
+        """What works and what does not; in production for a client of the admin port. Errors as `personalize`."""
+        response = self._send("GET", "/health", None)
+        if response.is_error:
+            raise self._refused(response)
+        return self._decoded(response, Health)
 
     def close(self) -> None:
         self._http.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from rapport.clock import Clock, WorldClock
 from rapport.errors import BusError, ServiceError
 from rapport.events.schema import TOPICS
@@ -23,12 +25,12 @@ def settled_until_us(settings: Settings, clock: Clock) -> int | None:
 
     until_us = clock.now_us()
     try:
-        bus = open_bus(settings)
-        for topic in (f"{topic}.checked" for topic in TOPICS):
-            for partition in range(bus.partitions(topic)):
-                waiting = bus.reader(topic, partition, bus.position(_GROUP, topic, partition)).poll(1)
-                if waiting is not None:
-                    until_us = min(until_us, _world_us(clock, waiting.arrivals_us[0]))
+        with closing(open_bus(settings)) as bus:
+            for topic in (f"{topic}.checked" for topic in TOPICS):
+                for partition in range(bus.partitions(topic)):
+                    waiting = bus.reader(topic, partition, bus.position(_GROUP, topic, partition)).poll(1)
+                    if waiting is not None:
+                        until_us = min(until_us, _world_us(clock, waiting.arrivals_us[0]))
     except (BusError, ServiceError):
         return None
     return until_us

@@ -6,16 +6,30 @@ from typing import Literal
 
 import msgspec
 
+from rapport.decisions.record import DecisionRecord
+
 __all__ = [
+    "ContextAnswer",
+    "DecisionExplained",
     "EventResult",
     "EventsAnswer",
     "FeedbackAnswer",
     "Health",
     "ModelHealth",
+    "Readiness",
     "WebhookAnswer",
     "WebhookEvent",
     "WebhookProblem",
 ]
+
+
+class DecisionExplained(msgspec.Struct, frozen=True):
+    """What `GET /decisions/{decision_id}` answers."""
+
+    decision: DecisionRecord
+    """As it was logged."""
+    words: list[str]
+    """Why, in the order in which it was made."""
 
 
 class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +54,19 @@ class FeedbackAnswer(msgspec.Struct, frozen=True):
     """The feedback is on the bus, under this event id."""
 
     event_id: str
+
+
+class ContextAnswer(msgspec.Struct, frozen=True):
+    """What a language model should know of a customer."""
+
+    text: str
+    """Lines, the most useful first."""
+    tokens: int
+    """Its tokens at most: not over the budget."""
+    left_out: int
+    """Lines that did not fit."""
+    degraded: list[str]
+    """As in a decision."""
 
 
 class WebhookEvent(msgspec.Struct, frozen=True):
@@ -77,16 +104,24 @@ class ModelHealth(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-class Health(msgspec.Struct, frozen=True):
-    """What `GET /readyz` answers."""
+class Readiness(msgspec.Struct, frozen=True):
+    """What `GET /readyz` answers anybody in production."""
 
     ready: bool
     """Whether decisions are answered at all."""
     status: Literal["ok", "degraded", "starting"]
+
+
+class Health(Readiness, frozen=True):
+    """What `GET /health` answers, and in development `GET /readyz`."""
+
     redis: bool
     bus: bool
     policy: bool
+    """Whether the policy's files are right; if not, those that worked last decide."""
     features_current: bool
     """False: events wait and nobody computes features from them."""
     models: dict[str, ModelHealth]
     problems: list[str]
+    policy_versions: dict[str, str] = {}
+    """File of the policy to the version that decides."""

@@ -41,7 +41,7 @@ CODES = MappingProxyType(
         NO_CONSENT: "The customer's profile refuses personalization: no feature was used and nothing personal logged.",
         f"{NO_INPUTS}:<model>": "Some views know this customer, but none that this model reads: no such score.",
         f"{MODEL_UNAVAILABLE}:<model>": "The model has no champion that can be used: no such score, or segment.",
-        POLICY_UNAVAILABLE: "The policy's files were refused at start: a neutral answer is given to everybody.",
+        POLICY_UNAVAILABLE: "The policy's files are refused, and no other has worked: everybody gets a neutral answer.",
         INTERNAL_ERROR: "The decision failed in an unexpected way, which the service's log tells: a neutral answer.",
     }
 )

@@ -60,6 +60,10 @@ class DecisionLog:
         """Records that wait."""
         return len(self._waiting)
 
+    def waiting(self, decision_id: str) -> DecisionRecord | None:
+        """The record of a decision that is not on the bus yet."""
+        return next((record for record in list(self._waiting) if record.decision_id == decision_id), None)
+
     def offer(self, record: DecisionRecord) -> bool:
         """Queue a record; False when it was dropped. Never blocks."""
         if len(self._waiting) >= self._capacity or self._stopping.is_set():

@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from rapport.clock import to_us
 
 __all__ = [
+    "Ask",
+    "Chosen",
     "Decision",
     "DecisionRecord",
     "FeatureValue",
+    "Money",
     "Reason",
     "RenderedTemplate",
     "Sentiment",
+    "Session",
+    "Signals",
+    "SlotValue",
     "decode_record",
     "encode_record",
     "record_row",
 ]
 
 FeatureValue = float | str | None
+Label = Literal["positive", "neutral", "negative"]
+
+
+class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount of a currency: exact, in its major unit."""
+
+    amount: Annotated[Decimal, Meta(description="A decimal, as text or number.")]
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+
+SlotValue = str | int | float | bool | Money | None
 
 
 class Sentiment(msgspec.Struct, frozen=True):
     """Label and score of the message, or of the last hour's conversation when there is none."""
 
-    label: Literal["positive", "neutral", "negative"] = "neutral"
+    label: Label = "neutral"
     score: float = 0.0
     """-1 (negative) to 1 (positive)."""
 
@@ -49,7 +68,52 @@ class RenderedTemplate(msgspec.Struct, frozen=True):
     """The response template's text in the nearest locale that it has."""
 
     locale: str
-    text: str
+    text: str | None
+    """null when something has to be asked for first (`ask`)."""
+
+
+class Ask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value that the template needs and that nobody has given: ask the customer, and send it in `slots`."""
+
+    name: str
+    """Its name among the slots."""
+    type: str
+    """text, integer, decimal, percent, money, date, time or datetime."""
+    question: str
+    """What to ask, in the template's locale."""
+    problem: str | None = None
+    """Why the value that was given cannot be used."""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """An offer or an action that the policy declares."""
+
+    id: str
+    values: dict[str, str | int | float | bool] = {}
+    """What the policy declares of it."""
+
+
+class Signals(msgspec.Struct, frozen=True):
+    """What the message of this turn says of its writer; the message itself is not kept."""
+
+    sentiment: float
+    label: Label
+    frustration: float
+    """The greater of the message's by itself, and of the message's within the last hour's conversation."""
+    intent: str | None = None
+    repeat: bool = False
+    """Whether it repeats a question of the last 10 minutes."""
+    repeats: int = 0
+    """Questions of the last 10 minutes, with this one, beyond the distinct ones."""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What the chatbot said of this turn, beside the message."""
+
+    channel: str | None = None
+    page: str | None = None
+    locale: str | None = None
+    slots: dict[str, SlotValue] = {}
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +140,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the customer's newest event to `as_of`; null when no feature was found."""
     degraded: list[str]
     """Stable codes of what was missing (rapport.decisions.degraded); empty in the normal case."""
+    intent: str | None = None
+    """What the message wants; null without a message, or when no declared intent fits."""
+    ask: list[Ask] = []
+    """What to ask the customer for before the template can be said."""
+    offer: Chosen | None = None
+    next_action: Chosen = Chosen("answer")
+    """What to do next."""
+    policy_version: str = ""
+    """The policy's declared version, a hyphen, and the beginning of its file's SHA-256."""
+    templates_version: str = ""
 
 
 class DecisionRecord(Decision, frozen=True, kw_only=True):
@@ -94,6 +168,19 @@ class DecisionRecord(Decision, frozen=True, kw_only=True):
     """Windowed views whose rows did not all hold their customers' past yet: features may be null for that."""
     clock_rate: float = 1.0
     """Seconds of the world's clock per second of the machine, when the decision was made."""
+    signals: Signals | None = None
+    session: Session = Session()
+    absent: tuple[str, ...] = ()
+    """Views that had nothing on the customer."""
+    contributions: dict[str, dict[str, float]] = {}
+    """Model to feature to log-odds, to 4 places; features that added nothing are left out."""
+    models: dict[str, str] = {}
+    """Model that was there to its manifest's SHA-256."""
+    intents_version: str = ""
+    stages_ms: dict[str, float] = {}
+    """Stage of the decision to the milliseconds that it took."""
+    software: str = ""
+    """Rapport's version."""
     schema_version: Literal[1] = 1
 
 

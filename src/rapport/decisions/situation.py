@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 import msgspec
 
-from rapport.decisions.record import FeatureValue, Sentiment
-from rapport.events.frustration import in_conversation
+from rapport.decisions.degraded import NO_CONSENT
+from rapport.decisions.record import FeatureValue, Sentiment, Session, Signals
 
-__all__ = ["FACTS", "Situation", "cart_abandoned", "fact_kinds", "make_situation", "repeats_10m"]
+__all__ = [
+    "CONSENT",
+    "FACTS",
+    "Situation",
+    "cart_abandoned",
+    "consent_of",
+    "fact_kinds",
+    "locale_of",
+    "make_situation",
+    "may_be_unknown",
+    "repeats_10m",
+]
+
+CONSENT = "profile__personalization_consent"
+LOCALE = "profile__locale"
+_NO_SESSION = Session()
 
 ABANDONED_AFTER_S = 30 * 60.0
 ABANDONED_BEFORE_S = 24 * 3600.0
@@ -21,36 +36,52 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     known: bool = False
     """Whether anything is known of the customer."""
+    consent: str = "unknown"
+    """To personalization: given, refused, or unknown, when no profile says it or it cannot be read."""
     message: bool = False
     """Whether this turn came with a message."""
+    intent: str | None = None
+    """What the message wants, by the declared intents."""
     sentiment: str = "neutral"
     sentiment_score: float = 0.0
     frustration: float = 0.0
     """The greatest of the message's by itself, of the message's within the last hour's conversation, and of the last
     hour's highest: 0 to 1."""
+    repeat: bool = False
+    """Whether the message repeats one of the last 10 minutes."""
     repeats: int = 0
-    """Questions of the last 10 minutes that had been asked before in these 10 minutes."""
+    """Questions of the last 10 minutes, with the message, that had been asked before in these 10 minutes."""
     segment: str = "Unknown"
     activity: str | None = None
     purchase_propensity: float | None = None
     escalation_risk: float | None = None
     cart_abandoned: bool = False
     cart_product: str | None = None
+    cart_micros: int | None = None
+    """What was put into the cart in the last day, in micros."""
     open_tickets: int = 0
     orders_90d: int | None = None
+    spend_90d_micros: int | None = None
+    last_order_day: int | None = None
+    """Days since 1970."""
     csat: float | None = None
     tier: str | None = None
     channel: str | None = None
     page: str | None = None
+    locale: str | None = None
+    """BCP 47: the session's, else the profile's."""
 
 
 FACTS: Mapping[str, type] = MappingProxyType(
     {
         "known": bool,
+        "consent": str,
         "message": bool,
+        "intent": str,
         "sentiment": str,
         "sentiment_score": float,
         "frustration": float,
+        "repeat": bool,
         "repeats": int,
         "segment": str,
         "activity": str,
@@ -58,12 +89,16 @@ FACTS: Mapping[str, type] = MappingProxyType(
         "escalation_risk": float,
         "cart_abandoned": bool,
         "cart_product": str,
+        "cart_micros": int,
         "open_tickets": int,
         "orders_90d": int,
+        "spend_90d_micros": int,
+        "last_order_day": int,
         "csat": float,
         "tier": str,
         "channel": str,
         "page": str,
+        "locale": str,
     }
 )
 """Each fact's type, None aside."""
@@ -74,45 +109,74 @@ def fact_kinds() -> str:
     return ", ".join(f"{name} ({kind.__name__})" for name, kind in FACTS.items())
 
 
+def may_be_unknown(fact: str) -> bool:
+    return getattr(_NOTHING, fact) is None
+
+
 def make_situation(
     features: Mapping[str, FeatureValue],
     *,
     sentiment: Sentiment,
-    frustration: float | None,
+    signals: Signals | None = None,
     scores: Mapping[str, float],
     segment: str,
     activity: str | None,
-    channel: str | None = None,
-    page: str | None = None,
+    session: Session = _NO_SESSION,
+    consent: str = "unknown",
 ) -> Situation:
     """The situation of one turn.
 
     Args:
         features: full name to value; {} when there are none.
         sentiment: of the message, or of the conversation.
-        frustration: the message's, 0 to 1; None without a message.
+        signals: the message's; None without a message.
         scores: model name to probability.
+        consent: as `consent_of` gives it.
     """
+    hour = _number(features, "conversation__frustration_max_1h") or 0.0
     return Situation(
         known=bool(features),
-        message=frustration is not None,
+        consent=consent,
+        message=signals is not None,
+        intent=signals.intent if signals else None,
         sentiment=sentiment.label,
         sentiment_score=sentiment.score,
-        frustration=_frustration(frustration, features),
-        repeats=repeats_10m(features),
+        frustration=max(signals.frustration, hour) if signals else hour,
+        repeat=signals is not None and signals.repeat,
+        repeats=signals.repeats if signals else repeats_10m(features),
         segment=segment,
         activity=activity,
         purchase_propensity=scores.get("purchase_propensity"),
         escalation_risk=scores.get("escalation_risk"),
         cart_abandoned=cart_abandoned(features),
         cart_product=_text(features, "carts__last_cart_product"),
+        cart_micros=_count(features, "carts__cart_micros_1d"),
         open_tickets=max(0, _count(features, "tickets__open_tickets") or 0),
         orders_90d=_count(features, "purchases__orders_90d"),
+        spend_90d_micros=_count(features, "purchases__spend_micros_90d"),
+        last_order_day=_count(features, "rfm__last_order_day"),
         csat=_number(features, "satisfaction__csat_mean_90d"),
         tier=_text(features, "profile__tier"),
-        channel=channel,
-        page=page,
+        channel=session.channel,
+        page=session.page,
+        locale=locale_of(features, session),
     )
+
+
+def consent_of(features: Mapping[str, FeatureValue], degraded: Collection[str]) -> str:
+    """Whether the customer agreed to personalization: given, refused or unknown.
+
+    Args:
+        degraded: the decision's codes; a refusal leaves no features.
+    """
+    if NO_CONSENT in degraded:
+        return "refused"
+    return "given" if features.get(CONSENT) == 1.0 else "unknown"
+
+
+def locale_of(features: Mapping[str, FeatureValue], session: Session) -> str | None:
+    """The session's locale, else the profile's."""
+    return session.locale or _text(features, LOCALE)
 
 
 def cart_abandoned(features: Mapping[str, FeatureValue]) -> bool:
@@ -132,13 +196,6 @@ def repeats_10m(features: Mapping[str, FeatureValue]) -> int:
     return max(0, queries - (_count(features, "conversation__distinct_queries_10m") or 0))
 
 
-def _frustration(own: float | None, features: Mapping[str, FeatureValue]) -> float:
-    highest = _number(features, "conversation__frustration_max_1h") or 0.0
-    if own is None:
-        return highest
-    return max(own, in_conversation(own, _number(features, "conversation__frustration_mean_1h")), highest)
-
-
 def _number(features: Mapping[str, FeatureValue], name: str) -> float | None:
     value = features.get(name)
     return float(value) if isinstance(value, int | float) else None
@@ -152,3 +209,6 @@ def _count(features: Mapping[str, FeatureValue], name: str) -> int | None:
 def _text(features: Mapping[str, FeatureValue], name: str) -> str | None:
     value = features.get(name)
     return value if isinstance(value, str) and value else None
+
+
+_NOTHING = Situation()

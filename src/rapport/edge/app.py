@@ -17,6 +17,7 @@ from rapport.errors import EdgeFull, EdgeUnwritable
 from rapport.intake.bodies import EVENTS_LIMIT_BYTES, JSON, NDJSON, parse_events, parse_lines
 from rapport.intake.packing import too_large, unpacker
 from rapport.intake.refusal import Refusal
+from rapport.quiet import log_failure
 
 __all__ = ["App"]
 
@@ -56,8 +57,8 @@ class App:
             response = await self._answer(scope, receive)
         except Refusal as refusal:
             response = _Response(refusal.status, refusal.body(), refusal.headers)
-        except Exception:  # the last line: the traceback names code, never values
-            _log.exception("%s failed", scope["path"][:80])
+        except Exception as error:  # the last line
+            log_failure(_log, error, "a request failed")
             response = _Response(500, Refusal(500, "internal_error", "", "this failed; its log says where").body())
         given = {"content-type": response.media_type, "content-length": str(len(response.body)), **response.headers}
         headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]

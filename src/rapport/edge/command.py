@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rapport.access.files import read_secret_line
 from rapport.clock import SystemClock
 from rapport.edge.figures import Figures
 from rapport.edge.keeper import Keeper
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         "--linger-ms", metavar="N", type=int, default=200, help="how long an event may wait for its batch (200)"
     )
     made.add_argument("--ca-file", metavar="FILE", type=Path, help="certificates (PEM) to trust; else the system's")
+    made.add_argument("--key-file", metavar="FILE", type=Path, help="file with the API key that the uplink asks for")
     made.add_argument(
         "--stdin", metavar="TOPIC", choices=TOPICS, help="take events of a topic from stdin, one a line, not over HTTP"
     )
@@ -80,7 +82,8 @@ def _run(options: argparse.Namespace) -> int:
     if not 1 <= options.linger_ms <= 60_000:
         raise SettingsError(f"--linger-ms {options.linger_ms} is out of range: 1 to 60000 is allowed")
     noise = Noise(load_rules(options.rules) if options.rules else [])
-    uplink = Uplink(options.uplink, options.ca_file)
+    key = read_secret_line(options.key_file, "--key-file") if options.key_file else ""
+    uplink = Uplink(options.uplink, options.ca_file, key)
     spool = Spool(options.data, options.max_mb * MEGABYTE, sync=not options.no_sync)
     if options.new_name:
         spool.rename()

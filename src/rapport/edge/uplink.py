@@ -20,6 +20,7 @@ from rapport.edge.spool import Segment, Spool
 from rapport.errors import EdgeError, SettingsError
 from rapport.intake.bodies import BATCH_HEADER, SENDER_HEADER, Given
 from rapport.intake.columns import COLUMNS, pack_columns
+from rapport.quiet import log_failure
 
 __all__ = ["Forwarder", "Uplink", "body_of"]
 
@@ -49,17 +50,19 @@ class Uplink:
     Args:
         url: the service's address, http or https.
         ca_file: certificates (PEM) to trust; None: the system's.
+        key: an API key with the scope events:write; "" none.
 
     Raises:
         SettingsError: the address is none.
     """
 
-    def __init__(self, url: str, ca_file: Path | None = None) -> None:
+    def __init__(self, url: str, ca_file: Path | None = None, key: str = "") -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
             raise SettingsError(
                 f"--uplink {url!r} is no address; it is as http://127.0.0.1:8400 or https://rapport.shop"
             )
+        self._login = {"Authorization": f"Bearer {key}"} if key else {}
         self.path = parts.path.rstrip("/") + "/events"
         if parts.scheme == "https":
             context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
@@ -76,6 +79,7 @@ class Uplink:
             "Content-Encoding": "gzip",
             SENDER_HEADER: sender,
             BATCH_HEADER: str(number),
+            **self._login,
         }
         try:
             self._connection.request("POST", self.path, body, headers)
@@ -120,8 +124,8 @@ class Forwarder(threading.Thread):
             try:
                 self._forward(segment)
             except Exception as error:  # the thread's entry point: it goes on, and says so
-                _log.exception("forwarding failed")
-                self._failed(f"{type(error).__name__}: {error}", None)
+                log_failure(_log, error, "forwarding failed")
+                self._failed(f"{type(error).__name__}, as the log says", None)
         self._uplink.close()
 
     def stop(self) -> None:

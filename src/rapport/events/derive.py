@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import repeat
+from operator import attrgetter, sub
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -21,7 +23,7 @@ from rapport.events.times import MAX_AHEAD_US, event_times
 __all__ = ["Derived", "derive"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS = pa.duration("us")
 _DAY_US = 86_400_000_000
 _LOW_CSAT = 2
 
@@ -51,7 +53,7 @@ def derive(topic: str, events: Sequence[Event], arrivals_us: Sequence[int]) -> D
         events: n events.
         arrivals_us: when the bus accepted each, in the world's time; microseconds, UTC.
     """
-    claimed = np.fromiter(((event.event_time - _EPOCH) // _MICROSECOND for event in events), np.int64, len(events))
+    claimed = _micros_since_epoch(events)
     arrivals = np.fromiter(arrivals_us, np.int64, len(events))
     refused = {int(i): _refusal(claimed[i], arrivals[i]) for i in np.flatnonzero(claimed - arrivals > MAX_AHEAD_US)}
     if refused:
@@ -71,6 +73,12 @@ def derive(topic: str, events: Sequence[Event], arrivals_us: Sequence[int]) -> D
     schema = block_schema(topic)
     arrays = [_array(columns[field.name], field.type) for field in schema]
     return Derived(pa.RecordBatch.from_arrays(arrays, schema=schema), refused)
+
+
+def _micros_since_epoch(events: Sequence[Event]) -> Longs:
+    passed = list(map(sub, map(attrgetter("event_time"), events), repeat(_EPOCH)))
+    micros: Longs = pa.array(passed, _MICROSECONDS).view(pa.int64()).to_numpy()
+    return micros
 
 
 def _refusal(claimed_us: int, arrival_us: int) -> EventError:

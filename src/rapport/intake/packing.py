@@ -19,13 +19,13 @@ class Unpacker(Protocol):
     def end(self) -> None: ...
 
 
-def unpacker(encoding: str, limit_bytes: int, *, gzip: bool) -> Unpacker:
+def unpacker(encoding: str, limit_bytes: int, *, gzip: bool = False, deflate: bool = False) -> Unpacker:
     """What unpacks a body of a `Content-Encoding`.
 
     Args:
         encoding: the header's text; "identity" without one.
         limit_bytes: most bytes, unpacked.
-        gzip: whether it may be packed.
+        gzip, deflate: how it may be packed.
 
     Raises:
         Refusal: 415.
@@ -35,9 +35,11 @@ def unpacker(encoding: str, limit_bytes: int, *, gzip: bool) -> Unpacker:
         return _Plain()
     if given == "gzip" and gzip:
         return _Gzip(limit_bytes)
-    allowed = "gzip, or none" if gzip else "none"
-    headers = {"Accept-Encoding": "gzip" if gzip else "identity"}
-    detail = f"{given[:80]!r} is not unpacked here; allowed: {allowed}"
+    if given == "deflate" and deflate:
+        return _Deflate(limit_bytes)
+    served = [name for name, allowed in (("gzip", gzip), ("deflate", deflate)) if allowed]
+    headers = {"Accept-Encoding": ", ".join(served) or "identity"}
+    detail = f"{given[:80]!r} is not unpacked here; allowed: {', or '.join([*served, 'none'])}"
     raise Refusal(415, "bad_encoding", "Content-Encoding", detail, headers)
 
 
@@ -88,3 +90,27 @@ class _Gzip:
         if self._members == _MAX_MEMBERS:
             raise Refusal(400, "bad_gzip", "", f"the body has more than {_MAX_MEMBERS} members of gzip; pack it as one")
         self._member = zlib.decompressobj(_GZIP)
+
+
+class _Deflate:
+    """Unpacks zlib's format (what HTTP calls deflate), never more than the limit."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._room = limit_bytes
+        self._stream = zlib.decompressobj()
+
+    def __call__(self, part: bytes) -> bytes:
+        try:
+            found = self._stream.decompress(part, self._room + 1)
+        except zlib.error as error:
+            raise Refusal(400, "bad_deflate", "", f"the body is not deflated: {error}") from None
+        self._room -= len(found)
+        if self._room < 0:
+            raise too_large(self._limit_bytes)
+        return found
+
+    def end(self) -> None:
+        """Refuse what is cut off, and what follows the end."""
+        if not self._stream.eof or self._stream.unused_data:
+            raise Refusal(400, "bad_deflate", "", "the body does not end where its deflated data does")

@@ -9,7 +9,7 @@ import yaml
 
 from rapport.errors import MappingError
 
-__all__ = ["LocatedYaml", "read_yaml"]
+__all__ = ["LocatedYaml", "parse_yaml", "read_yaml"]
 
 _INDEX = re.compile(r"\[(\d+)\]")
 
@@ -62,16 +62,21 @@ def read_yaml(path: Path) -> LocatedYaml:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(f"{path}: cannot be read as a mapping file: {error}") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> LocatedYaml:
+    """Plain values of YAML text; `where` names it in errors, which are those of `read_yaml`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise MappingError(f"{path}{line}: not valid YAML: {error.problem}") from None
+        raise MappingError(f"{where}{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise MappingError(f"{path}: not valid YAML: {error}") from None
-    located = LocatedYaml(str(path), value, node)
+        raise MappingError(f"{where}: not valid YAML: {error}") from None
+    located = LocatedYaml(where, value, node)
     _refuse_duplicates(located, node)
     return located
 

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rapport.bus import Bus, open_bus
+from rapport.bus.redis_room import memory_of
 from rapport.embedded import redis_url
 from rapport.errors import BusError, ServiceError
 from rapport.metrics.catalog import INSTALLATION
@@ -74,12 +75,13 @@ class Surroundings:
         try:
             self._redis = self._redis or _connect(self._settings)
             told: Mapping[str, int] = self._redis.info("memory")  # type: ignore[assignment]
+            used, limit = memory_of(told)
         except (redis.RedisError, ServiceError):
             return {"rapport_redis_up": {(): 0}}
         return {
             "rapport_redis_up": {(): 1},
-            "rapport_redis_memory_bytes": {(): told["used_memory"]},
-            "rapport_redis_memory_limit_bytes": {(): told.get("maxmemory") or told.get("total_system_memory", 0)},
+            "rapport_redis_memory_bytes": {(): used},
+            "rapport_redis_memory_limit_bytes": {(): limit},
         }
 
 

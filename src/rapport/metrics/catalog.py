@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FLOW", "INSTALLATION", "Described"]
+__all__ = ["AUDIT", "FLOW", "INSTALLATION", "Described"]
 
 
 class Described(NamedTuple):
@@ -63,4 +63,25 @@ INSTALLATION = {
     "rapport_service_memory_bytes": Described(
         "gauge", ("service",), "Resident memory of the process and those it started"
     ),
+}
+
+AUDIT = {
+    "rapport_audit_timestamp_seconds": Described("gauge", (), "When the newest audit was made"),
+    "rapport_audit_seconds": Described("gauge", (), "How long it took"),
+    "rapport_audit_findings": Described(
+        "gauge", ("topic", "check", "severity"), "Open findings of the newest audit; severity alarm, warning or info"
+    ),
+    "rapport_audit_new_findings": Described("gauge", ("topic",), "Those that the audit before did not have"),
+    "rapport_audit_learning": Described("gauge", ("topic",), "1 while there is too little history to judge everything"),
+    "rapport_audit_events": Described("gauge", ("topic",), "Events of the audited window"),
+    "rapport_audit_last_week_events": Described("gauge", ("topic",), "Events of the same window last week"),
+    "rapport_audit_missing_share": Described("gauge", ("topic", "field"), "Share of the events without the field"),
+    "rapport_audit_refused_share": Described(
+        "gauge", ("topic", "reason"), "Dead letters, as a share of them and the events"
+    ),
+    "rapport_audit_duplicate_share": Described(
+        "gauge", ("topic", "kind"), "Share of the events by kind: repeats, conflicts, twins"
+    ),
+    "rapport_audit_late_share": Described("gauge", ("topic",), "Share of the events later than RAPPORT_AUDIT_LATE_S"),
+    "rapport_audit_ahead_share": Described("gauge", ("topic",), "Share of the events that claim a time after arrival"),
 }

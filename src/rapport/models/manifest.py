@@ -17,7 +17,7 @@ import msgspec
 
 from rapport.errors import ModelRefused
 
-__all__ = ["MANIFEST", "FeatureSpec", "Manifest", "read_manifest", "sha256_of", "write_manifest"]
+__all__ = ["MANIFEST", "FeatureSpec", "Manifest", "print_of", "read_manifest", "sha256_of", "write_manifest"]
 
 MANIFEST = "manifest.json"
 _CHUNK_BYTES = 1 << 20
@@ -82,9 +82,17 @@ def read_manifest(folder: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> str:
     """Write the manifest into a folder; returns its SHA-256, hex."""
-    data = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2)
-    (folder / MANIFEST).write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
+    (folder / MANIFEST).write_bytes(_encoded(manifest))
+    return print_of(manifest)
+
+
+def print_of(manifest: Manifest) -> str:
+    """SHA-256 of the manifest as `write_manifest` writes it, hex."""
+    return hashlib.sha256(_encoded(manifest)).hexdigest()
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2)
 
 
 def sha256_of(path: Path) -> str:

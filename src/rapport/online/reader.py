@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rapport.online.asking import asker
 from rapport.online.asking_async import async_asker
 from rapport.online.assembly import Assembly
+from rapport.online.imagining import EventColumns, Imagine, Imaginer
 from rapport.online.keys import KeyMaker
 from rapport.online.plain import PlainView
 from rapport.online.questions import Hashes, HashFields, Reply
@@ -51,6 +52,7 @@ class OnlineReader:
         self._keys = KeyMaker(project)
         self._assembly = Assembly(views, layouts)
         self._fields = HashFields(self._assembly.fields)
+        self._imaginers = _imaginers(views)
         self.names = self._assembly.names
         self.kinds = self._assembly.kinds
         self.project = project
@@ -87,12 +89,23 @@ class OnlineReader:
 
     async def read_async(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows:
         """As `read`, without blocking the event loop while Redis answers."""
-        if self._async_asker is None:
-            raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
-        replies = await self._async_asker.ask(self._question(customer_ids))
-        if self._assembly.have_changed(replies):
-            return await asyncio.to_thread(self.decode, replies, as_of_us)
-        return self.decode(replies, as_of_us)
+        return (await self._ask_async(customer_ids, as_of_us))[0]
+
+    async def read_and_imagine(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine]:
+        """One customer's features as `read_async` gives them, and what gives those of a windowed view as if one more
+        event had been streamed (`rapport.online.imagining`): None for a view that is not read, or cannot be."""
+        rows, replies = await self._ask_async([customer_id], as_of_us)
+
+        def imagined(view: str, event: EventColumns) -> dict[str, float | None] | None:
+            found = self._imaginers.get(view)
+            return found[0].imagine(replies[0][found[1]], as_of_us, event) if found else None
+
+        return rows, imagined
+
+    def warm_imagining(self) -> None:
+        """Load the compiled code that imagines events; takes up to a second, once in a process."""
+        for imaginer, _ in self._imaginers.values():
+            imaginer.imagine(None, 0, {})
 
     def absent(self, count: int) -> FeatureRows:
         """Rows of which nothing is known: what a decision works with when the store does not answer."""
@@ -112,5 +125,24 @@ class OnlineReader:
             await self._async_asker.close()
             await self._async_client.aclose()
 
+    async def _ask_async(self, customer_ids: Sequence[str], as_of_us: int) -> tuple[FeatureRows, Sequence[Reply]]:
+        if self._async_asker is None:
+            raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
+        replies = await self._async_asker.ask(self._question(customer_ids))
+        if self._assembly.have_changed(replies):
+            return await asyncio.to_thread(self.decode, replies, as_of_us), replies
+        return self.decode(replies, as_of_us), replies
+
     def _question(self, customer_ids: Sequence[str]) -> Hashes:
         return self._fields.of(self._keys.keys(customer_ids))
+
+
+def _imaginers(views: Sequence[WindowedView | PlainView]) -> dict[str, tuple[Imaginer, int]]:
+    """What imagines events of each windowed view, by its name, and the place of its stored value in a reply."""
+    found: dict[str, tuple[Imaginer, int]] = {}
+    at = 0
+    for view in views:
+        if isinstance(view, WindowedView):
+            found[view.name] = (Imaginer(view), at)
+        at += len(view.fields)
+    return found

@@ -29,6 +29,7 @@ class Session(NamedTuple):
     message: str
     channel: str
     locale: str
+    message_time: str
 
     def as_dict(self) -> dict[str, str]:
         return self._asdict()
@@ -90,9 +91,13 @@ def fit(situation: Situation, tone: str, template_id: str) -> float:
 
 def answer_from(decision: Mapping[str, Any] | object) -> Answer:
     """An answer from what a decision function gave: a mapping or an object with tone, template_id, decision_id and,
-    as `template.text` or `text`, what is said; all but tone and template_id may be absent."""
+    as `template.text` or `text`, what is said; all but tone and template_id may be absent. Without a text, what is
+    asked for first (`ask`) is said."""
     template = _get(decision, "template")
     text = _get(template, "text") if template is not None else _get(decision, "text")
+    asks = _get(decision, "ask")
+    if not text and isinstance(asks, list) and asks:
+        text = " ".join(str(_get(ask, "question")) for ask in asks)
     template_id = str(_get(decision, "template_id") or "neutral_help")
     decision_id = _get(decision, "decision_id")
     return Answer(

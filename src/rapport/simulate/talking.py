@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rapport.clock import from_us
 from rapport.simulate.answers import PROBLEMS, Answer, Session, Situation, fit
 from rapport.simulate.catalogue import Product
 from rapport.simulate.customer import DAY_US, MINUTE_US, SECOND_US, Customer, Problem
@@ -81,7 +82,9 @@ class Talking:
         talk.last_message = text
         self._say(now_us, talk, "customer", text)
         # Asked in a step of its own, so that the message is out before the question what to answer.
-        self._stage.agenda.note(now_us, self._ask, talk, Session(text, persona.channel, persona.locale))
+        self._stage.agenda.note(
+            now_us, self._ask, talk, Session(text, persona.channel, persona.locale, from_us(now_us).isoformat())
+        )
 
     def _ask(self, now_us: int, talk: Talk, session: Session) -> None:
         answer = self._stage.answer(talk.customer, session)

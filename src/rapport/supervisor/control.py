@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rapport.access import require_safe
 from rapport.embedded import EmbeddedRedis
 from rapport.errors import ServiceError
 from rapport.metrics.snapshot import clear_snapshots, snapshots_folder
@@ -60,9 +61,11 @@ def up(settings: Settings, wanted: Wanted | None = None, *, seen: Seen = lambda 
         seen: called with each new state while waiting.
 
     Raises:
+        SettingsError: the settings are not safe.
         ServiceError: something does not come up (if nothing ran before, everything is stopped then), or what runs has
             another number of workers.
     """
+    require_safe(settings)
     wanted = wanted or Wanted()
     paths = Paths(settings)
     running = status(settings)
@@ -91,8 +94,10 @@ def run_here(settings: Settings, wanted: Wanted, *, seen: Seen = lambda state: N
     """Be the supervisor, in this process, until a signal says stop.
 
     Raises:
+        SettingsError: the settings are not safe.
         ServiceError: something does not come up; everything is stopped then.
     """
+    require_safe(settings)
     running = status(settings)
     if running and is_alive(running.supervisor):
         raise ServiceError(f"Rapport already runs in {settings.data_dir} (process {running.supervisor.pid})")

@@ -36,7 +36,7 @@ def installation(settings: Settings, wanted: Wanted) -> list[Service]:
 
 
 def _redis(settings: Settings) -> Service:
-    server = EmbeddedRedis(settings.data_dir / "redis")
+    server = EmbeddedRedis(settings.data_dir / "redis", memory_mb=settings.redis_memory_mb)
 
     def launch(log: BinaryIO, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return server.spawn(log)
@@ -88,9 +88,9 @@ def _service(settings: Settings) -> Service:
     return Service(
         "service",
         command([sys.executable, "-m", "bentos"], folder=settings.root),
-        http_answers(settings.host, settings.port, "/readyz"),
+        http_answers(settings.host, settings.port, "/readyz", tls=bool(settings.tls_cert_file)),
         stage=2,
-        address=f"http://{settings.host}:{settings.port}",
+        address=f"{settings.scheme}://{settings.host}:{settings.port}",
         port=settings.port,
         grace_s=20,
     )
@@ -110,7 +110,7 @@ def _metrics(settings: Settings) -> Service:
         "metrics",
         command(argv, folder=settings.root),
         stage=2,
-        address=f"http://{settings.host}:{port}/metrics",
+        address=f"{settings.scheme}://{settings.host}:{port}/metrics",
         port=port,
         steady_s=1.0,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,11 +68,18 @@ def command(argv: Sequence[str], *, folder: Path, env: Mapping[str, str] | None 
     return launch
 
 
-def http_answers(host: str, port: int, path: str, timeout_s: float = 5.0) -> Check:
+def http_answers(host: str, port: int, path: str, timeout_s: float = 5.0, *, tls: bool = False) -> Check:
     """A check that a GET of `path` answers 200."""
 
     def check() -> str:
-        connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+        if tls:
+            # a process of this machine is asked for its health and told nothing: its name does not matter
+            context = ssl._create_unverified_context()  # noqa: S323
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=timeout_s, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import redis
@@ -13,7 +14,9 @@ import redis
 from rapport.embedded import EmbeddedRedis
 from rapport.processes import kill_all
 
-__all__ = ["frozen", "kill_redis", "restart_redis"]
+__all__ = ["frozen", "kill_redis", "restart_redis", "slowed"]
+
+_TURN_S = 0.05
 
 
 @contextmanager
@@ -24,6 +27,30 @@ def frozen(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def slowed(pids: Sequence[int], share: float) -> Iterator[threading.Event]:
+    """Inside the block each process may work for this share of the time only, a few milliseconds of every 50, as on a
+    machine that has less to give; until the event that it gives is set."""
+    left = threading.Event()
+
+    def hold_up() -> None:
+        while not left.is_set():
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            left.wait(_TURN_S * (1 - share))
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            left.wait(_TURN_S * share)
+
+    thread = threading.Thread(target=hold_up, daemon=True)
+    thread.start()
+    try:
+        yield left
+    finally:
+        left.set()
+        thread.join()
 
 
 def restart_redis(server: EmbeddedRedis, *, down_s: float = 0.0) -> None:

@@ -67,10 +67,15 @@ class Sources:
     """The sources of a folder. Safe for threads.
 
     A file that has become wrong is told of in `problems`, and what it said before goes on.
+
+    Args:
+        folder: holds the mapping files.
+        unsigned: whether sources that do not sign are taken.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, unsigned: bool = True) -> None:
         self.folder = folder
+        self._unsigned = unsigned
         self._sources: dict[str, Source] = {}
         self._stamps: dict[str, _Stamp] = {}
         self._problems: dict[str, str] = {}
@@ -103,7 +108,10 @@ class Sources:
 
     def _load(self, name: str, path: Path) -> None:
         try:
-            self._sources[name] = Source.load(path)
+            source = Source.load(path)
+            if source.mapping.signature is None and not self._unsigned:
+                raise MappingError(f"{path}: the source is unsigned, and in production all sign: give `signature`")
+            self._sources[name] = source
             self._problems.pop(name, None)
         except MappingError as error:
             self._problems[name] = str(error)

@@ -352,7 +352,7 @@ class Story:
     def _client(self) -> Client:
         from rapport.client import Client
 
-        return Client(f"http://{self._settings.host}:{self._settings.port}")
+        return Client.of(self._settings)
 
     def _command(self, *arguments: str) -> dict[str, Any]:
         """Run a command of Rapport in a process of its own, as a person would; its JSON."""

@@ -1,0 +1,183 @@
+"""Chatbot platforms as the service serves them: a turn is decided, its message recorded afterwards, feedback taken."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from bentos.decide import Decider
+from bentos.features import FeatureGateway
+from bentos.intake import Intake
+from bentos.metrics import Metrics
+from bentos.schemas import ContextRequest, FeedbackRequest, PersonalizeRequest, SessionData
+from rapport.bus.protocol import Message
+from rapport.chatbots import LoadedBots, Reply, Said, Turn, context_text, load_bots, reply_of
+from rapport.chatbots.declared import DEFAULT_BOTS
+from rapport.clock import Clock, from_us
+from rapport.decisions.answers import ContextAnswer
+from rapport.decisions.degraded import NO_CONSENT
+from rapport.decisions.known import known_from
+from rapport.errors import MappingError
+from rapport.events.schema import ChatMessage
+from rapport.intake.refusal import Refusal
+
+__all__ = ["Chatbots"]
+
+MOST_WAITING = 1_000
+_MAX_ID = 128
+_logger = logging.getLogger(__name__)
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Chatbots:
+    """Decides turns of all platforms.
+
+    Args:
+        path: chatbots.yaml.
+
+    Attributes:
+        loaded: what it says; a file that has become wrong leaves what it said before.
+        problem: what is wrong with it.
+    """
+
+    def __init__(
+        self, path: Path, decider: Decider, features: FeatureGateway, intake: Intake, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._path = path
+        self._decider = decider
+        self._features = features
+        self._intake = intake
+        self._clock = clock
+        self._metrics = metrics
+        self._stamp: _Stamp = ()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._http: httpx.AsyncClient | None = None
+        self.loaded = LoadedBots(DEFAULT_BOTS)
+        self.problem: str | None = None
+
+    def refresh(self) -> None:
+        """Read the file if it, or one of the secrets' files, has changed.
+
+        Raises:
+            MappingError: it is wrong; what it said before goes on.
+        """
+        if _stamp((self._path, *self.loaded.files)) != self._stamp:
+            self.problem = None
+            try:
+                self.loaded = load_bots(self._path)
+            except MappingError as error:
+                self.problem = str(error)
+            self._stamp = _stamp((self._path, *self.loaded.files))
+        if self.problem:
+            raise MappingError(self.problem)
+
+    async def decide(self, platform: str, turn: Turn, *, record: bool) -> Reply:
+        """The reply to a turn; its message is recorded afterwards, if `record`, unless the customer is not known by
+        name or has refused personalization."""
+        session = SessionData(message=turn.message, channel=turn.channel, locale=turn.locale)
+        decision = await self._decider.decide(PersonalizeRequest(turn.customer_id, session))
+        self._metrics.chatbots[platform, "anonymous" if turn.anonymous else "decided"] += 1
+        if record and turn.message and not turn.anonymous and NO_CONSENT not in decision.degraded:
+            self._record_later(platform, turn)
+        return reply_of(decision)
+
+    async def feedback(self, platform: str, turn: Turn, said: Said) -> bool:
+        """Take feedback; False: nothing was said, or nobody knows by whom.
+
+        Raises:
+            Refusal: 429, 503: the bus.
+        """
+        if said.empty or turn.anonymous:
+            self._metrics.chatbots[platform, "no_feedback"] += 1
+            return False
+        request = FeedbackRequest(
+            turn.customer_id,
+            decision_id=said.decision_id,
+            conversation_id=turn.conversation_id,
+            csat=said.csat,
+            nps=said.nps,
+            resolved=said.resolved,
+        )
+        await self._intake.take_feedback(request, f"{platform}:{turn.message_id}" if turn.message_id else None)
+        self._metrics.chatbots[platform, "feedback"] += 1
+        return True
+
+    async def context(self, request: ContextRequest) -> ContextAnswer:
+        """What a language model should know. Neither logged nor counted as a decision."""
+        wanted = PersonalizeRequest(request.customer_id, request.session_data)
+        decision = await self._decider.decide(wanted, logged=False)
+        as_of_us = self._clock.now_us()
+        found = await self._features.read(request.customer_id, as_of_us)
+        known = known_from(found[0] if found else None, as_of_us)
+        made = context_text(decision, known.features, request.budget_tokens)
+        self._metrics.chatbots["context", "answered"] += 1
+        return ContextAnswer(made.text, made.tokens, made.left_out, decision.degraded)
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """What asks platforms; made when it is first needed."""
+        if self._http is None:
+            self._http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+        return self._http
+
+    async def stop(self) -> None:
+        """Wait for the messages that are being recorded, and close connections to platforms."""
+        await asyncio.gather(*self._waiting)
+        if self._http is not None:
+            await self._http.aclose()
+
+    def _record_later(self, platform: str, turn: Turn) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._metrics.chatbots[platform, "message_lost"] += 1
+            return
+        task = asyncio.create_task(self._record(platform, turn))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _record(self, platform: str, turn: Turn) -> None:
+        event = ChatMessage(
+            event_id=_event_id(platform, turn.message_id),
+            customer_id=turn.customer_id,
+            event_time=from_us(self._clock.now_us()),
+            role="customer",
+            conversation_id=turn.conversation_id or "none",
+            text=turn.message or "",
+            channel=turn.channel,
+            locale=turn.locale,
+        )
+        message = Message("chat_messages", turn.customer_id, msgspec.json.encode(event), f"chatbot:{platform}")
+        try:
+            await self._intake.publish([message])
+        except Refusal as refusal:
+            self._metrics.chatbots[platform, "message_lost"] += 1
+            _logger.warning("a message of %s was not recorded: %s", platform, refusal.reason)
+        else:
+            self._metrics.chatbots[platform, "message_recorded"] += 1
+            self._metrics.events["chat_messages", "accepted"] += 1
+
+
+def _event_id(platform: str, message_id: str | None) -> str:
+    """The id of a message's event: the same when the platform sends it again."""
+    if message_id is None:
+        return f"{platform}:{uuid.uuid4().hex}"
+    plain = f"{platform}:{message_id}"
+    return plain if len(plain) <= _MAX_ID else f"{platform}:{hashlib.sha256(message_id.encode()).hexdigest()}"
+
+
+def _stamp(files: Iterable[Path]) -> _Stamp:
+    """What changes when one of the files does."""
+    found = []
+    for file in files:
+        try:
+            stat = file.stat()
+            found.append((str(file), stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            found.append((str(file), 0, 0))
+    return tuple(found)
