@@ -186,6 +186,19 @@ def test_a_hook_that_fails_fails_alone_and_a_closed_client_gives_defaults(faulty
         client.decide("ann")
 
 
+def test_closing_ends_what_waits(faulty: FaultyService) -> None:
+    client = RapportClient(options(faulty.url("hang"), deadline_ms=8_000))
+    with ThreadPoolExecutor(2) as pool:
+        before = faulty.seen["hang"]
+        tags = pool.submit(client.get_personalization_tags, "ann")
+        decision = pool.submit(client.decide, "ann")
+        wait_for(lambda: faulty.seen["hang"] == before + 2)
+        client.close()
+        assert tags.result() == DEFAULTS
+        with pytest.raises(ServiceError, match="closed while it waited"):
+            decision.result()
+
+
 def test_a_cancelled_probe_leaves_room_for_another(faulty: FaultyService) -> None:
     async def run() -> Tags:
         now = [0.0]

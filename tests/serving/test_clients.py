@@ -7,6 +7,9 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -45,6 +48,13 @@ def test_the_tags_are_the_decision(served: Served, models: NoiseModels) -> None:
     assert {"score_purchase_propensity", "score_escalation_risk"} <= set(tags)
 
 
+def test_times_and_exact_numbers_are_taken_as_such(served: Served) -> None:
+    price = {"amount": Decimal("19.90"), "currency": "EUR"}
+    session = {"message": "Hi", "message_time": datetime.now(UTC), "slots": {"price": price, "order": uuid4()}}
+    with RapportClient(options(served)) as client:
+        assert client.decide("ann", session)["decision_id"]
+
+
 def test_events_and_feedback_arrive(served: Served) -> None:
     click = {"event_id": "clients-1", "customer_id": "ann", "event_time": "2026-03-01T12:00:00Z", "action": "view"}
     with RapportClient(options(served)) as client:
@@ -65,7 +75,7 @@ def test_a_refusal_names_the_field_and_costs_only_the_tags(served: Served) -> No
 
 def test_production_takes_the_key_over_tls(guarded: Guarded) -> None:
     given = ClientOptions(url=guarded.served.url, ca_file=guarded.authority, deadline_ms=PATIENT_MS)
-    key = guarded.key("a shop", ["personalize"])
+    key = guarded.key("a shop", ["decide"])
     with RapportClient(replace(given, key=key)) as client:
         wait_for(lambda: client.get_personalization_tags("ann"), "the key is not known")
         with pytest.raises(RequestRefused) as caught:

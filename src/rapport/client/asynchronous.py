@@ -6,8 +6,11 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from rapport.client.breaker import CircuitBreaker, CircuitState
 from rapport.client.exchange import Call, Exchange
@@ -68,7 +71,8 @@ class AsyncRapportClient:
         time: a decision changes nothing, and at worst is logged twice.
 
         Args:
-            session_data: `message`, `channel`, `page`, `locale`, …; what is None is not sent.
+            session_data: `message`, `channel`, `page`, `locale`, `slots`, …; what is None is not sent. Times, decimals
+                and UUIDs may be given as such.
 
         Raises:
             RequestRefused: the service refuses the request; names the field. With status 429: too many requests.
@@ -135,4 +139,13 @@ def log_failure(error: Exception) -> None:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain).encode()
+
+
+def _plain(value: object) -> str:
+    """Times, exact numbers and ids as the service reads them."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is not JSON")

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -103,6 +104,8 @@ class RapportClient:
         future = asyncio.run_coroutine_threadsafe(work(running.client), running.loop)
         try:
             return future.result(wait_ms / 1_000 + _GRACE_S)
+        except CancelledError:
+            raise ServiceError("this client was closed while it waited") from None
         except TimeoutError:
             future.cancel()
             raise DeadlinePassed(f"no answer within {wait_ms} ms, nor from the client's own thread") from None
