@@ -18,7 +18,7 @@ from rapport.client.options import ClientOptions, Reporter
 from rapport.client.tags import Tags, tags_of
 from rapport.errors import RequestRefused, ServiceError
 
-__all__ = ["AsyncRapportClient", "feedback_body", "log_failure"]
+__all__ = ["AsyncRapportClient", "log_failure"]
 
 log = logging.getLogger("rapport.client")
 
@@ -82,8 +82,7 @@ class AsyncRapportClient:
             ServiceError: what answers is not the decision service.
             TypeError, ValueError: `session_data` is not JSON.
         """
-        given = {name: value for name, value in (session_data or {}).items() if value is not None}
-        body = _json({"customer_id": customer_id, "session_data": given})
+        body = _json({"customer_id": customer_id, "session_data": _given(session_data or {})})
         return await self._send("personalize", body, deadline_ms, repeatable=True)
 
     async def send_events(
@@ -102,7 +101,7 @@ class AsyncRapportClient:
 
         It is sent a second time only with an `idempotency_key`. Errors as `decide`.
         """
-        body = feedback_body(customer_id, said)
+        body = _json({"customer_id": customer_id, **_given(said)})
         answer = await self._send("feedback", body, deadline_ms, repeatable=bool(said.get("idempotency_key")))
         return str(answer.get("event_id", ""))
 
@@ -122,11 +121,6 @@ class AsyncRapportClient:
         return await self._exchange.send(Call(operation, body, wait_ms, repeatable))
 
 
-def feedback_body(customer_id: str, said: Mapping[str, Any]) -> bytes:
-    """The body of `POST /feedback`; what is None is not sent."""
-    return _json({"customer_id": customer_id, **{name: value for name, value in said.items() if value is not None}})
-
-
 def log_failure(error: Exception) -> None:
     """Say why there are no tags, without a word of the customer: what a refusal quotes is left out."""
     if isinstance(error, RequestRefused):
@@ -136,6 +130,10 @@ def log_failure(error: Exception) -> None:
     else:
         said = type(error).__name__
     log.info("no personalization: %s", said)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _json(value: object) -> bytes:
