@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from guarded_world import TENANT, Guarded, all_but, is_of_installation
+from guarded_world import ALL_TENANTS, TENANT, Guarded, all_but, is_of_installation
 
 from bentos.api import Api
 from bentos.openapi import openapi
@@ -174,6 +174,24 @@ def test_a_tenant_speaks_of_its_customers_alone(guarded: Guarded, ready: dict[st
         for other in ("shop-1", "other:1", TENANT, f"{TENANT}2:1", f"x{TENANT}:1", f"{TENANT.upper()}:1"):
             refused(ask(guarded, operation, credential, other), 403, "wrong_tenant")
         let_in(ask(guarded, operation, credential, f"{TENANT}:1"), operation)
+
+
+def test_a_decision_is_told_to_the_customers_own_tenant_alone(guarded: Guarded) -> None:
+    told = {"Authorization": f"Bearer {guarded.token('decide decisions:read')}"}
+
+    def decide() -> dict[str, Any]:
+        found: dict[str, Any] = guarded.main.post(
+            "/personalize", json={"customer_id": f"{TENANT}:1"}, headers=told
+        ).json()
+        return found
+
+    # without an answer of the store nobody knows of a refusal, and the customer's id is not logged
+    wait_for(lambda: "features_unavailable" not in decide()["degraded"], "no features", 30)
+    made = decide()["decision_id"]
+    for tenant, status in ((ALL_TENANTS, 200), (TENANT, 200), (f"{TENANT}2", 404)):
+        key = guarded.token("decisions:read", tenant)
+        answer = guarded.main.get(f"/decisions/{made}", headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, made in answer.text) == (status, status == 200), answer.text
 
 
 @pytest.mark.parametrize("body", ["valid", "future", "broken", "hidden"])

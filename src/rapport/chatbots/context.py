@@ -89,14 +89,18 @@ def _lines(decision: Mapping[str, Any], features: Mapping[str, FeatureValue]) ->
         yield (f"Because: {reason['text']}",)
 
 
+_ORDINARY = "answer"
+"""The action of decisions that ask for none."""
+
+
 def _advice(decision: Mapping[str, Any]) -> Iterator[_Line]:
     """How to answer."""
-    action = decision.get("next_action")
-    asked = [one["name"] for one in decision.get("ask") or []]
-    offer = decision.get("offer")
+    action = decision["next_action"]["id"]
+    asked = [one["name"] for one in decision["ask"]]
+    offer = decision["offer"]
     yield (f"Tone: {decision['tone']}",)
-    if action:
-        yield ("Next: ", _Foreign(_words(action["id"])))
+    if action != _ORDINARY:
+        yield ("Next: ", _Foreign(_words(action)))
     if asked:
         yield ("Ask for: ", _Foreign(", ".join(asked)))
     if offer:
