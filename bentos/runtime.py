@@ -160,16 +160,16 @@ class Runtime:
     async def _keep_store(self) -> None:
         """Make the reader once it can be made; while the store fails, probe it."""
         if self._reader is None:
-            self._reader = await asyncio.to_thread(reader_for, self._settings, FEATURE_SERVICE)
-            self._champions = Champions(
-                self._settings.data_dir / "models", self._reader.fingerprints, poll_s=float("inf")
-            )
-            await asyncio.to_thread(self._champions.refresh, *MODELS, SEGMENTS)
-            self._kept = await asyncio.to_thread(KeptViews, self._settings, self._reader)
-            self.features.definitions = self._kept.definitions
-            await asyncio.to_thread(self._reader.warm_imagining)
-            self.features.reader = self._reader
-            self.scorer.champions = self._champions
+            reader = await asyncio.to_thread(reader_for, self._settings, FEATURE_SERVICE)
+            champions = Champions(self._settings.data_dir / "models", reader.fingerprints, poll_s=float("inf"))
+            await asyncio.to_thread(champions.refresh, *MODELS, SEGMENTS)
+            kept = await asyncio.to_thread(KeptViews, self._settings, reader)
+            await asyncio.to_thread(reader.warm_imagining)
+            # All at once: whoever finds a reader may take it that decisions use it.
+            self._reader = self.features.reader = reader
+            self._champions = self.scorer.champions = champions
+            self._kept = kept
+            self.features.definitions = kept.definitions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
             raise StoreUnavailable("does not answer; decisions go on without features")
 

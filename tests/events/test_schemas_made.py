@@ -17,13 +17,14 @@ from rapport.events.schema import EVENT_TYPES, TOPICS
 from tests.source_tree import ROOT
 
 DOCS = ROOT / "docs" / "schemas"
+POLICY = ("policy.schema.json", "templates.schema.json", "intents.schema.json")
+"""Those of the policy's files, which tests/policy looks at."""
 
 
 def test_the_files_in_docs_are_those_of_the_structs() -> None:
     made = {f"{topic}{one.suffix}": one.text(topic) for topic in TOPICS for one in LANGUAGES.values()}
-    assert {path.name: path.read_text() for path in DOCS.iterdir()} == made, (
-        "run `rapport schemas --write docs/schemas`"
-    )
+    found = {path.name: path.read_text() for path in DOCS.iterdir() if path.name not in POLICY}
+    assert found == made, "run `rapport schemas --write docs/schemas`"
 
 
 @pytest.mark.parametrize("topic", TOPICS)
