@@ -95,6 +95,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.oracle_seed = random.SystemRandom().randrange(1_000_000_000)
 
 
+# Before xdist's own, which looks for the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = in_order(items)
 
