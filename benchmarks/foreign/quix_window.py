@@ -7,60 +7,30 @@ The events are in the broker before the clock starts; its processor time does no
 
 from __future__ import annotations
 
-import logging
-import sys
-import tempfile
-import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
-from confluent_kafka import Producer
+from quix_topics import measured_over_topics
 from quixstreams import Application
+from quixstreams.dataframe import StreamingDataFrame
 from quixstreams.dataframe.windows import Count, Max, Min, Sum
-from timing import measured
 
 
-def main() -> None:
-    broker = sys.argv.pop(1)
-    topics: dict[Path, str] = {}
-
-    def job(path: Path, events: int) -> None:
-        run(broker, topics[path], events)
-
-    for path in (Path(sys.argv[1]), Path(sys.argv[3])):
-        topics[path] = fill(broker, path)
-    measured(job)
-
-
-def fill(broker: str, path: Path) -> str:
-    """A new topic with the file's events, keyed by customer."""
-    topic = f"clicks-{uuid.uuid4().hex[:8]}"
-    producer = Producer({"bootstrap.servers": broker, "queue.buffering.max.messages": 2_000_000, "linger.ms": 20})
+def records(path: Path) -> Iterator[dict[str, Any]]:
+    """The file's events, keyed by customer."""
     for line in path.read_bytes().splitlines():
         event = orjson.loads(line)
-        producer.produce(topic, line, event["customer"], timestamp=event["time_us"] // 1000)
-    if producer.flush(60):
-        raise RuntimeError("Kafka did not take the events")
-    return topic
+        yield {"value": line, "key": event["customer"], "timestamp": event["time_us"] // 1000}
 
 
-def run(broker: str, topic: str, events: int) -> None:
-    """One application over the topic's first `events` events."""
-    with tempfile.TemporaryDirectory() as state:
-        application = Application(
-            broker_address=broker,
-            consumer_group=uuid.uuid4().hex,
-            auto_offset_reset="earliest",
-            state_dir=state,
-            loglevel=logging.WARNING,
-        )
-        frame = application.dataframe(application.topic(topic, value_deserializer="json"))
-        window = frame.sliding_window(timedelta(minutes=5)).agg(
-            count=Count(), total=Sum("price"), least=Min("price"), greatest=Max("price")
-        )
-        window.current()
-        application.run(count=events)
+def job(application: Application, frame: StreamingDataFrame, topic: str) -> None:
+    window = frame.sliding_window(timedelta(minutes=5)).agg(
+        count=Count(), total=Sum("price"), least=Min("price"), greatest=Max("price")
+    )
+    window.current()
 
 
-main()
+measured_over_topics(records, job)
