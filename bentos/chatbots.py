@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 
 import httpx
@@ -27,13 +26,13 @@ from rapport.decisions.known import known_from
 from rapport.errors import MappingError
 from rapport.events.schema import ChatMessage
 from rapport.intake.refusal import Refusal
+from rapport.stamps import Stamps, stamps_of
 
 __all__ = ["Chatbots"]
 
 MOST_WAITING = 1_000
 _MAX_ID = 128
 _logger = logging.getLogger(__name__)
-_Stamp = tuple[tuple[str, int, int], ...]
 
 
 class Chatbots:
@@ -56,7 +55,7 @@ class Chatbots:
         self._intake = intake
         self._clock = clock
         self._metrics = metrics
-        self._stamp: _Stamp = ()
+        self._stamp: Stamps = ()
         self._waiting: set[asyncio.Task[None]] = set()
         self._http: httpx.AsyncClient | None = None
         self.loaded = LoadedBots(DEFAULT_BOTS)
@@ -68,13 +67,13 @@ class Chatbots:
         Raises:
             MappingError: it is wrong; what it said before goes on.
         """
-        if _stamp((self._path, *self.loaded.files)) != self._stamp:
+        if stamps_of((self._path, *self.loaded.files)) != self._stamp:
             self.problem = None
             try:
                 self.loaded = load_bots(self._path)
             except MappingError as error:
                 self.problem = str(error)
-            self._stamp = _stamp((self._path, *self.loaded.files))
+            self._stamp = stamps_of((self._path, *self.loaded.files))
         if self.problem:
             raise MappingError(self.problem)
 
@@ -169,15 +168,3 @@ def _event_id(platform: str, message_id: str | None) -> str:
         return f"{platform}:{uuid.uuid4().hex}"
     plain = f"{platform}:{message_id}"
     return plain if len(plain) <= _MAX_ID else f"{platform}:{hashlib.sha256(message_id.encode()).hexdigest()}"
-
-
-def _stamp(files: Iterable[Path]) -> _Stamp:
-    """What changes when one of the files does."""
-    found = []
-    for file in files:
-        try:
-            stat = file.stat()
-            found.append((str(file), stat.st_mtime_ns, stat.st_size))
-        except OSError:
-            found.append((str(file), 0, 0))
-    return tuple(found)

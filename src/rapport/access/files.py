@@ -8,9 +8,7 @@ from pathlib import Path
 
 from rapport.errors import AccessError
 
-__all__ = ["open_to_others", "private_folder", "read_secret_line", "stamp_of", "write_private"]
-
-Stamp = tuple[int, int, int]
+__all__ = ["open_to_others", "private_folder", "read_secret_line", "write_private"]
 
 
 def read_secret_line(path: Path, what: str) -> str:
@@ -54,12 +52,3 @@ def open_to_others(path: Path, rights: int = stat.S_IRWXO) -> bool:
         return bool(path.stat().st_mode & rights)
     except OSError:
         return False
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """What changes when a file does; None: it is not there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rapport.access.caller import LOCAL, Caller
-from rapport.access.files import stamp_of
 from rapport.access.keys import KEY_PREFIX, KeyFile, StoredKey, keys_path, split_key
 from rapport.access.limits import Headers, Limits
 from rapport.access.refused import expired, missing, unknown
@@ -18,6 +17,7 @@ from rapport.access.token_keys import load_keys
 from rapport.access.tokens import TokenRules, Tokens
 from rapport.errors import AccessError
 from rapport.settings import Settings
+from rapport.stamps import stamp_of
 
 __all__ = ["Admitted", "Gate"]
 

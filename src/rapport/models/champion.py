@@ -19,6 +19,7 @@ from rapport.errors import ModelRefused
 from rapport.models.manifest import MANIFEST, read_manifest, sha256_of
 from rapport.models.scorer import Model, load_model
 from rapport.models.segments import Segments, load_segments
+from rapport.stamps import Stamp, stamp_of
 
 __all__ = ["Champions", "Pointer", "read_pointer", "write_pointer"]
 
@@ -36,7 +37,7 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    signature: tuple[int, int, int] | None
+    signature: Stamp | None
     loaded: Model | Segments | None
     problem: str | None
 
@@ -133,7 +134,7 @@ class Champions:
     def _look(self, name: str) -> None:
         self._looked[name] = self._clock()
         known = self._slots.get(name, _Slot(None, None, None))
-        signature = _signature(self._folder / name / _POINTER)
+        signature = stamp_of(self._folder / name / _POINTER)
         if name in self._slots and signature == known.signature:
             return
         try:
@@ -153,11 +154,3 @@ class Champions:
             raise ModelRefused(f"{folder} holds {manifest.name} {manifest.version}, not {name} {pointer.version}")
         load = load_segments if manifest.kind == "segments" else load_model
         return load(folder, self._fingerprints)
-
-
-def _signature(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -13,11 +13,11 @@ from rapport.errors import PolicyError
 from rapport.policy.bundle import DEFAULT_FOLDER, FILES, Bundle, load_bundle, parse_bundle
 from rapport.policy.kept import KeptPolicies
 from rapport.settings import Settings
+from rapport.stamps import Stamps, stamps_of
 
 __all__ = ["NEUTRAL", "FollowedPolicy", "policy_folder"]
 
 _logger = logging.getLogger(__name__)
-_Stamp = tuple[tuple[str, int, int, int], ...]
 
 NEUTRAL = parse_bundle(
     {
@@ -61,7 +61,7 @@ class FollowedPolicy:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kept = KeptPolicies(settings)
-        self._stamp: _Stamp | None = None
+        self._stamp: Stamps | None = None
         self._has_own = False
         self.bundle = NEUTRAL
         self.problem: str | None = None
@@ -73,7 +73,7 @@ class FollowedPolicy:
     def refresh(self) -> None:
         """Look at the files, and let them take over if they have changed and are right."""
         folder = self._folder()
-        stamp = _stamp(folder)
+        stamp = stamps_of(folder / f"{name}.yaml" for name in FILES)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -112,16 +112,3 @@ class FollowedPolicy:
             self._kept.keep(bundle)
         except OSError as error:
             _logger.warning("policy %s cannot be kept for replays: %s", bundle.versions["policy"], error)
-
-
-def _stamp(folder: Path) -> _Stamp:
-    """What changes when one of the files does."""
-    found = []
-    for name in FILES:
-        path = folder / f"{name}.yaml"
-        try:
-            stat = path.stat()
-            found.append((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
-        except OSError:
-            found.append((str(path), 0, 0, 0))
-    return tuple(found)

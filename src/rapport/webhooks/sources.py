@@ -9,14 +9,13 @@ from pathlib import Path
 
 from rapport.errors import MappingError
 from rapport.settings import Settings
+from rapport.stamps import Stamps, stamps_of
 from rapport.webhooks.load import LoadedSource, load_source
 from rapport.webhooks.mapping import WebhookMapping
 from rapport.webhooks.signature import verify
 from rapport.webhooks.translate import Translation, Translator
 
 __all__ = ["Source", "Sources", "webhooks_folder"]
-
-_Stamp = tuple[tuple[str, int, int], ...]
 
 
 def webhooks_folder(settings: Settings) -> Path:
@@ -77,7 +76,7 @@ class Sources:
         self.folder = folder
         self._unsigned = unsigned
         self._sources: dict[str, Source] = {}
-        self._stamps: dict[str, _Stamp] = {}
+        self._stamps: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -101,10 +100,10 @@ class Sources:
                 for known in (self._sources, self._stamps, self._problems):
                     known.pop(name, None)
             for name, path in paths.items():
-                stamp = _stamp(path, self._sources.get(name))
+                stamp = _stamps(path, self._sources.get(name))
                 if stamp != self._stamps.get(name):
                     self._load(name, path)
-                    self._stamps[name] = _stamp(path, self._sources.get(name))
+                    self._stamps[name] = _stamps(path, self._sources.get(name))
 
     def _load(self, name: str, path: Path) -> None:
         try:
@@ -117,14 +116,6 @@ class Sources:
             self._problems[name] = str(error)
 
 
-def _stamp(path: Path, source: Source | None) -> _Stamp:
-    """What changes when one of a source's files does."""
-    files = source.loaded.files if source else (path,)
-    found = []
-    for file in dict.fromkeys((path, *files)):
-        try:
-            stat = file.stat()
-            found.append((str(file), stat.st_mtime_ns, stat.st_size))
-        except OSError:
-            found.append((str(file), 0, 0))
-    return tuple(found)
+def _stamps(path: Path, source: Source | None) -> Stamps:
+    files = source.loaded.files if source else ()
+    return stamps_of(dict.fromkeys((path, *files)))
