@@ -193,6 +193,8 @@ def test_keys_by_id(tmp_path: Path) -> None:
         ("ES256", json.dumps({"keys": [jwk_of(PRIVATE["ES256"])] * 2}).encode(), "the same `kid`"),
         ("ES256", json.dumps({"keys": [jwk_of(PRIVATE["RS256"])]}).encode(), "is no key of ES256"),
     ],
+    # The keys are made anew by each process, and all of them have to give a test the same name.
+    ids=lambda value: "" if isinstance(value, bytes) else None,
 )
 def test_key_files_that_are_refused(tmp_path: Path, algorithm: str, content: bytes, said: str) -> None:
     with pytest.raises(AccessError, match=said):

@@ -9,7 +9,6 @@ import argparse
 import random
 import sys
 import tempfile
-import time
 from math import inf
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rich.table import Table
 
 from rapport.settings import disable_telemetry
 from tests.chaos.trial import Report, judge, trial
+from tests.telling import teller
 
 _REPORT = Path(".cache") / "chaos.json"
 
@@ -26,12 +26,7 @@ _REPORT = Path(".cache") / "chaos.json"
 def main() -> int:
     disable_telemetry()
     asked = _arguments()
-    started_s = time.monotonic()
-
-    def say(line: str) -> None:
-        sys.stdout.write(f"{time.monotonic() - started_s:7.0f} s  {line}\n")
-        sys.stdout.flush()
-
+    say = teller()
     folder = Path(tempfile.mkdtemp(prefix="rapport-chaos-"))
     say(f"seed {asked.seed}, {asked.kills} kills, {asked.events:,} events, in {folder}")
     faults = max(1, asked.kills // 25)

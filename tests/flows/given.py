@@ -10,6 +10,16 @@ from rapport.bus import Bus, Message
 from rapport.dead_letters import DEAD_LETTERS, DeadLetter
 from rapport.events.block import read_blocks
 
+STORE_YAML = """
+project: rapport
+provider: local
+registry: registry.db
+online_store: {type: rapport.feast.online_store.RapportOnlineStore, connection_string: "%s"}
+offline_store: {type: rapport.feast.offline_store.RapportOfflineStore}
+entity_key_serialization_version: 3
+"""
+"""feature_store.yaml of a repository on this Redis."""
+
 
 def feedback(event_id: str, customer_id: str = "c1", **changes: Any) -> bytes:
     event = {"event_id": event_id, "customer_id": customer_id, "event_time": "2025-03-01T12:00:00Z", "csat": 3}

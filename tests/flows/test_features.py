@@ -36,17 +36,10 @@ from rapport.errors import DeclarationError
 from rapport.feast.declare import schema_of
 from rapport.online import Keeping, Kept, connect
 from rapport.testing.blocks import block_message
+from tests.flows.given import STORE_YAML
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
-YAML = """
-project: rapport
-provider: local
-registry: registry.db
-online_store: {type: rapport.feast.online_store.RapportOnlineStore, connection_string: "%s"}
-offline_store: {type: rapport.feast.offline_store.RapportOfflineStore}
-entity_key_serialization_version: 3
-"""
 OBJECTS = [customer, sources.purchase_events, sources.feedback, views.rfm, views.purchases, views.satisfaction]
 MakeRuntime = Callable[..., Runtime]
 
@@ -56,7 +49,7 @@ def store(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Fe
     """An applied repository in the installation's folder; the world stands at NOW."""
     # Flows in other processes leave a small machine little for anything else.
     monkeypatch.setenv("RAPPORT_REDIS_TIMEOUT_MS", "10000")
-    (tmp_path / "feature_store.yaml").write_text(YAML % redis_url)
+    (tmp_path / "feature_store.yaml").write_text(STORE_YAML % redis_url)
     store = FeatureStore(repo_path=str(tmp_path))
     store.apply(OBJECTS)
     with redis.Redis.from_url(redis_url) as client:
@@ -201,7 +194,7 @@ def test_topics_without_a_view_are_passed(store: FeatureStore, runtime: Runtime)
 
 
 def test_no_views_is_an_error(tmp_path: Path, runtime: Runtime, redis_url: str) -> None:
-    (tmp_path / "feature_store.yaml").write_text(YAML % redis_url)
+    (tmp_path / "feature_store.yaml").write_text(STORE_YAML % redis_url)
     with pytest.raises(DeclarationError, match="run `feast apply`"):
         load_declared(runtime.settings)
 

@@ -23,23 +23,15 @@ from flows.triggers import Watch, load_watch
 from rapport.bus import Message
 from rapport.errors import DeclarationError
 from rapport.triggers.file import FILE
+from tests.flows.given import STORE_YAML
 from tests.source_tree import ROOT
-
-YAML = """
-project: rapport
-provider: local
-registry: registry.db
-online_store: {type: rapport.feast.online_store.RapportOnlineStore, connection_string: "%s"}
-offline_store: {type: rapport.feast.offline_store.RapportOfflineStore}
-entity_key_serialization_version: 3
-"""
 
 
 @pytest.fixture
 def project(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with the demo's triggers and the views that they look at, applied."""
     monkeypatch.setenv("RAPPORT_REDIS_TIMEOUT_MS", "10000")
-    (tmp_path / "feature_store.yaml").write_text(YAML % redis_url)
+    (tmp_path / "feature_store.yaml").write_text(STORE_YAML % redis_url)
     (tmp_path / "feature_repo").mkdir()
     (tmp_path / FILE).write_text((ROOT / FILE).read_text())
     FeatureStore(repo_path=str(tmp_path)).apply(

@@ -34,20 +34,13 @@ from rapport.settings import load_settings
 from rapport.supervisor.repartition import repartition
 from rapport.testing.oracle import OracleEvent, oracle
 from rapport.testing.served import wait_for
+from tests.flows.given import STORE_YAML
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 NOW_US = to_us(NOW)
 OBJECTS = [customer, sources.purchase_events, sources.feedback, views.rfm, views.purchases, views.satisfaction]
 PEOPLE = [f"c{number}" for number in range(40)]
 PARTITIONS = 4
-YAML = """
-project: rapport
-provider: local
-registry: registry.db
-online_store: {type: rapport.feast.online_store.RapportOnlineStore, connection_string: "%s"}
-offline_store: {type: rapport.feast.offline_store.RapportOfflineStore}
-entity_key_serialization_version: 3
-"""
 
 
 class Installation:
@@ -57,7 +50,7 @@ class Installation:
         self.folder = folder
         self.url = url
         self.partitions = partitions
-        (folder / "feature_store.yaml").write_text(YAML % url)
+        (folder / "feature_store.yaml").write_text(STORE_YAML % url)
         self.store = FeatureStore(repo_path=str(folder))
         self.store.apply(OBJECTS)
         self.bus = RedisStreamsBus(url, partitions=partitions)

@@ -9,7 +9,6 @@ import argparse
 import random
 import sys
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rapport.settings import disable_telemetry
 from rapport.testing.kafka import KafkaServer, kafka_jars
 from tests.chaos.world import CHUNK, World
 from tests.kafka.run import KafkaRun
+from tests.telling import teller
 
 _FAULTS = [
     (0.05, "kill worker"),
@@ -41,12 +41,7 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--report", type=Path, default=Path(".cache") / "kafka-million.json")
     asked = parser.parse_args()
-    started_s = time.monotonic()
-
-    def say(line: str) -> None:
-        sys.stdout.write(f"{time.monotonic() - started_s:7.0f} s  {line}\n")
-        sys.stdout.flush()
-
+    say = teller()
     folder = Path(tempfile.mkdtemp(prefix="rapport-kafka-"))
     (folder / "run").mkdir()
     say(f"seed {asked.seed}, {asked.events:,} events, in {folder}")

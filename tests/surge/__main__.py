@@ -9,7 +9,6 @@ import argparse
 import random
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,17 +18,13 @@ from rapport.settings import disable_telemetry
 from rapport.testing.kafka import KafkaServer, kafka_jars
 from tests.chaos.world import CHUNK, World
 from tests.surge.run import Limits, SurgeRun
+from tests.telling import teller
 
 
 def main() -> int:
     disable_telemetry()
     asked = _arguments()
-    started_s = time.monotonic()
-
-    def say(line: str) -> None:
-        sys.stdout.write(f"{time.monotonic() - started_s:7.0f} s  {line}\n")
-        sys.stdout.flush()
-
+    say = teller()
     folder = Path(tempfile.mkdtemp(prefix="rapport-surge-"))
     (folder / "run").mkdir()
     say(f"seed {asked.seed}, a surge of {asked.seconds:g} s, in {folder}")

@@ -15,12 +15,12 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 from rapport.errors import ServiceError
 from rapport.settings import find_root
 from rapport.testing.certificates import Certificates
 from rapport.testing.java import program
+from rapport.testing.started import Started
 
 __all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars", "kafka_jars"]
 
@@ -51,7 +51,7 @@ group.initial.rebalance.delay.ms=0
 """
 
 
-class KafkaServer:
+class KafkaServer(Started):
     """One broker. As a context manager it is started, and stopped at the end.
 
     Args:
@@ -74,15 +74,6 @@ class KafkaServer:
         self._certificates = certificates
         self._port, self._controller, self._secure_port = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> KafkaServer:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def bootstrap(self) -> str:

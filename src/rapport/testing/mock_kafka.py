@@ -13,13 +13,13 @@ import ctypes
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 
 import confluent_kafka
 
 from rapport.bus.kafka_cluster import KafkaCluster
 from rapport.bus.kafka_link import KafkaLink
 from rapport.errors import ServiceError
+from rapport.testing.started import Started
 
 __all__ = ["API_KEYS", "MockCluster", "MockKafka"]
 
@@ -37,7 +37,7 @@ API_KEYS = {
 _PRODUCER = 0
 
 
-class MockKafka:
+class MockKafka(Started):
     """Some brokers. As a context manager they are started, and ended at the end.
 
     Args:
@@ -48,15 +48,6 @@ class MockKafka:
         self._brokers = brokers
         self._client: int | None = None
         self._cluster: int | None = None
-
-    def __enter__(self) -> MockKafka:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def bootstrap(self) -> str:

@@ -12,13 +12,13 @@ import subprocess
 import tarfile
 import time
 from pathlib import Path
-from types import TracebackType
 
 import httpx
 
 from rapport.errors import ServiceError
 from rapport.testing.java import program
 from rapport.testing.served import free_port
+from rapport.testing.started import Started
 
 __all__ = ["APICURIO_VERSION", "ApicurioServer", "install_apicurio"]
 
@@ -28,7 +28,7 @@ _JAR = f"apicurio-registry-app-{APICURIO_VERSION}-runner.jar"
 _START_TIMEOUT_S = 180.0
 
 
-class ApicurioServer:
+class ApicurioServer(Started):
     """One registry, with its schemas in memory. As a context manager it is started, and stopped at the end.
 
     Args:
@@ -41,15 +41,6 @@ class ApicurioServer:
         self._installed = installed
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> ApicurioServer:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
