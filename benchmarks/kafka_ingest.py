@@ -8,7 +8,6 @@ rate leaves out is in the notes: events per second by the clock on that core, an
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from benchmarks.frame import Measurement, compared
 from benchmarks.kafka_events import FORMATS, clicks, keep_schemas
 from benchmarks.kafka_work import Cost
 from benchmarks.live_world import LiveWorld, live_world
-from benchmarks.peers import PEER_TIMEOUT_S, ROOT, Peer, run_peer
+from benchmarks.peers import ROOT, Peer, on_one_core, run_peer
 from rapport.clock import SystemClock
 from rapport.errors import ServiceError
 from rapport.registry import KeptSchemas, Registry
@@ -105,16 +104,8 @@ def _installation(kind: str, broker: KafkaServer) -> Iterator[LiveWorld]:
 
 
 def _work(mode: str, kind: str, world: LiveWorld, share: int) -> dict[str, Cost]:
-    core = max(os.sched_getaffinity(0))
     argv = [sys.executable, "-m", "benchmarks.kafka_work", mode, kind, str(FEW // share), str(MANY // share)]
-    ended = subprocess.run(
-        ["taskset", "-c", str(core), *argv],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PEER_TIMEOUT_S,
-        env=os.environ | as_environment(world.settings),
-    )
+    ended = on_one_core(argv, ROOT, as_environment(world.settings))
     if ended.returncode != 0:
         raise RuntimeError(f"{mode} {kind} ended with code {ended.returncode}: {ended.stderr.strip()[-800:]}")
     return msgspec.json.decode(ended.stdout.strip().splitlines()[-1], type=dict[str, Cost])

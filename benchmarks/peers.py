@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +32,7 @@ from rapport.errors import ServiceError
 from rapport.testing.kafka import KafkaServer, install_jars
 from rapport.windows import Aggregation, Column, Events, Kind, Plan, View, compile_view
 
-__all__ = ["PEER_TIMEOUT_S", "ROOT", "Peer", "measure", "processor_s", "run_peer"]
+__all__ = ["ROOT", "Peer", "measure", "on_one_core", "processor_s", "run_peer"]
 
 ROOT = Path(__file__).parents[1]
 CUSTOMERS = 20_000
@@ -189,16 +189,20 @@ def run_peer(
         path = folder / f"{count}.jsonl"
         path.write_bytes(b"\n".join(given[:count]) + b"\n")
         argv += [str(path), str(count)]
-    core = max(os.sched_getaffinity(0))
-    ended = subprocess.run(
-        ["taskset", "-c", str(core), *argv],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PEER_TIMEOUT_S,
-        env={**os.environ, "PYSPARK_PYTHON": str(python), "SPARK_LOCAL_IP": "127.0.0.1"},
-    )
+    ended = on_one_core(argv, folder, {"PYSPARK_PYTHON": str(python), "SPARK_LOCAL_IP": "127.0.0.1"})
     lines = ended.stdout.strip().splitlines()
     if ended.returncode != 0 or not lines:
         raise ServiceError(f"it ended with code {ended.returncode}: {(ended.stderr or ended.stdout).strip()[-300:]}")
     return float(json.loads(lines[-1])["events_per_s"])
+
+
+def on_one_core(argv: Sequence[str], folder: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end on the last of this process's cores; `env` is added to the environment."""
+    return subprocess.run(
+        ["taskset", "-c", str(max(os.sched_getaffinity(0))), *argv],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PEER_TIMEOUT_S,
+        env={**os.environ, **env},
+    )
