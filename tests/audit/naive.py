@@ -110,12 +110,20 @@ def shape(text: str) -> str:
     if len(text) >= 12 and (set(text) <= set("0123456789abcdef") or set(text) <= set("0123456789ABCDEF")):
         return "hex"
     signs = [_sign(letter) for letter in text]
-    runs = "".join(sign for i, sign in enumerate(signs) if sign not in "aA9?" or i == 0 or signs[i - 1] != sign)
+    runs = _joined(signs, f"aA9{_FOREIGN}")
     if len(runs) <= 16:
         return runs
-    words = ["w" if sign in "aA9" else sign for sign in signs]
-    joined = "".join(sign for i, sign in enumerate(words) if sign not in "w?" or i == 0 or words[i - 1] != sign)
-    return joined if len(joined) <= 16 else "other"
+    words = _joined(["w" if sign in "aA9" else sign for sign in signs], f"w{_FOREIGN}")
+    return words if len(words) <= 16 else "other"
+
+
+_FOREIGN = "\x00"
+"""What is not ASCII, until the runs are joined: a question mark of the text is none of it."""
+
+
+def _joined(signs: list[str], runs: str) -> str:
+    kept = [sign for i, sign in enumerate(signs) if sign not in runs or i == 0 or signs[i - 1] != sign]
+    return "".join(kept).replace(_FOREIGN, "?")
 
 
 def _sign(letter: str) -> str:
@@ -125,4 +133,4 @@ def _sign(letter: str) -> str:
         return "a"
     if "A" <= letter <= "Z":
         return "A"
-    return letter if " " <= letter <= "~" else "?"
+    return letter if " " <= letter <= "~" else _FOREIGN

@@ -159,6 +159,7 @@ def _same_numbers(profile: Profile, events: list[naive.Event]) -> None:
 
 
 @settings(max_examples=120)
+@example("??é?")
 @given(
     st.text(max_size=40)
     | st.text(alphabet="aZ9-_@.:/ \n\tf0é", max_size=30)

@@ -14,6 +14,8 @@ BASE = 0.4
 """The load before and after it, in sustainable rates."""
 PATIENT = 0.1
 """The part of a surge whose senders come back until all is taken; the others give up when they are refused."""
+_LEAST_PATIENT = 4
+"""Their chunks, however little that part is where a slow machine takes little: one alone may never be refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,14 @@ class Plan:
         times = _times(0.0, surge_end_s + self.after_s, steady)
         patient = [(at_s, True) for at_s in times]
         surge = TIMES * self.sustainable - steady
-        patient += [(at_s, True) for at_s in _times(self.before_s, surge_end_s, PATIENT * surge)]
+        patient += [(at_s, True) for at_s in _times(self.before_s, surge_end_s, PATIENT * surge, _LEAST_PATIENT)]
         hasty = [(at_s, False) for at_s in _times(self.before_s, surge_end_s, (1 - PATIENT) * surge)]
         numbered = [(at_s, self.first + i, back) for i, (at_s, back) in enumerate(sorted(patient + hasty))]
         return [(s, n) for s, n, back in numbered if back], [(s, n) for s, n, back in numbered if not back]
 
 
-def _times(start_s: float, end_s: float, rate: float) -> list[float]:
-    """When chunks are due for so many events per second, evenly."""
-    step_s = CHUNK / rate
-    return [start_s + step_s * i for i in range(max(1, int((end_s - start_s) / step_s)))]
+def _times(start_s: float, end_s: float, rate: float, least: int = 1) -> list[float]:
+    """When chunks are due for so many events per second, evenly; at least so many chunks."""
+    count = max(least, int((end_s - start_s) * rate / CHUNK))
+    step_s = min(CHUNK / rate, (end_s - start_s) / count)
+    return [start_s + step_s * i for i in range(count)]
