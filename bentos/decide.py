@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bentos.features import FeatureGateway
+from bentos.features import Features
 from bentos.metrics import Metrics
 from bentos.schemas import PersonalizeRequest
 from rapport.clock import Clock, from_us, rate_of, to_us
@@ -58,7 +59,7 @@ class Decider:
 
     def __init__(
         self,
-        features: FeatureGateway,
+        features: Features,
         scorer: Scorer,
         policy: FollowedPolicy,
         clock: Clock,
@@ -74,6 +75,12 @@ class Decider:
         self._metrics = metrics
         self._stale = stale
         self._software = version("rapport")
+
+    def over(self, features: Features, clock: Clock) -> Decider:
+        """The same with features from elsewhere, and another clock."""
+        other = copy.copy(self)
+        other._features, other._clock = features, clock
+        return other
 
     async def decide(self, request: PersonalizeRequest, *, logged: bool = True) -> Decision:
         """The decision on one turn. `logged` False: neither logged nor counted (to warm up)."""

@@ -56,6 +56,8 @@ class Metrics:
     """(topic, accepted, the refusal's reason, or repeated: of a numbered batch that was there) to events."""
     webhooks: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(source, the answer's status or the reason why it was refused) to requests."""
+    batch_turns: Counter[str] = field(default_factory=Counter)
+    """decided or refused to turns of batches; those that were decided are decisions, too."""
     chatbots: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(platform, what became of a turn, of its message, or of feedback) to how often."""
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -92,6 +94,7 @@ class _Families(Collector):
         yield latency
         yield _counter("rapport_decisions_degraded", "Decisions by what they did without", "cause", metrics.degraded)
         yield _counter("rapport_decision_rules", "Decisions by the policy's rule", "rule", metrics.rules)
+        yield _counter("rapport_batch_turns", "Turns of batches", "result", metrics.batch_turns)
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
         yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
         yield _pairs("rapport_webhooks", "Webhooks", ("source", "result"), metrics.webhooks.items())

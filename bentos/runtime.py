@@ -11,6 +11,7 @@ import redis
 import redis.asyncio
 
 from bentos.background import Background
+from bentos.batch import Batches
 from bentos.chatbots import Chatbots
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
@@ -93,7 +94,7 @@ class Runtime:
             self.metrics,
             stale=lambda: self._freshness.stale,
         )
-
+        self.batches = Batches(self.decider, self.features, self.clock, self.metrics)
         self.chatbots = Chatbots(
             settings.root / (settings.chatbots_file or "chatbots.yaml"),
             self.decider,

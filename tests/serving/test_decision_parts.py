@@ -172,6 +172,9 @@ def test_the_client_speaks_to_the_service(served: Served, models: NoiseModels) -
     with Client(served.url, timeout_s=10) as client:
         decision = client.personalize("ann", message="Hello", locale="de")
         assert decision.model_versions["segments"] == "1"
+        known, wrong = client.personalize_batch(["ann", ""])
+        assert known.decision and known.decision.segment == "Champions" and known.error is None
+        assert wrong.error and wrong.error.field == "customer_id" and wrong.decision is None
         assert client.feedback("ann", decision_id=decision.decision_id, csat=5, idempotency_key="k").startswith("fb-")
         answer = client.events("customer_clicks", [{"event_id": "1"}])
         assert (answer.accepted, answer.refused, answer.results[0].reason) == (0, 1, "no_customer")
