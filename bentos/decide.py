@@ -6,30 +6,29 @@ import copy
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
-
-import msgspec
 
 from bentos.features import Features
 from bentos.metrics import Metrics
 from bentos.schemas import PersonalizeRequest
-from rapport.clock import Clock, from_us, rate_of, to_us
-from rapport.decisions import Decision, DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, Session
-from rapport.decisions.degraded import INTERNAL_ERROR, cause_of
+from rapport.clock import Clock, rate_of, to_us
+from rapport.decisions import Decision, DecisionLog, DecisionRecord, Session
+from rapport.decisions.degraded import cause_of
 from rapport.decisions.ids import new_id
 from rapport.decisions.known import known_from
 from rapport.decisions.making import Turn, make_decision
-from rapport.decisions.scoring import Scored, Scorer
+from rapport.decisions.recording import beside, neutral, without_person
+from rapport.decisions.scoring import Scorer
 from rapport.decisions.signals import asked_before, join_signals, may_repeat
 from rapport.events.text import analyse
-from rapport.policy import Bundle, FollowedPolicy
+from rapport.policy import FollowedPolicy
 from rapport.quiet import log_failure
 
 __all__ = ["Decider"]
 
 _logger = logging.getLogger(__name__)
-_NEUTRAL_TEXT = RenderedTemplate("en", "How can I help you?")
 
 
 class _Stages:
@@ -90,7 +89,7 @@ class Decider:
             decision, record = await self._decide(request, as_of_us, stages)
         except Exception as error:  # a chatbot gets an answer whatever happens here
             log_failure(_logger, error, "a decision failed; a neutral answer was given")
-            decision = _neutral(as_of_us)
+            decision = neutral(new_id(as_of_us), as_of_us)
             record = {"customer_id": "", "features": {}}
         if logged:
             self._note(decision, record, stages)
@@ -115,22 +114,24 @@ class Decider:
             signals = join_signals(said, bundle.intents.of(said.query), known.features, imagined, since_s)
         about = Session(session.channel, session.page, session.locale, session.slots)
         turn = Turn(new_id(as_of_us), as_of_us, known, signals, about, self._stale())
+        if bundle.policy.experiments and known.personal:
+            turn = replace(turn, arms=bundle.policy.arms_of(request.customer_id))
         decision = make_decision(turn, scored, bundle)
         stages.end("policy")
-        return decision, _beside(request.customer_id, turn, scored, bundle)
+        return decision, beside(request.customer_id, turn, scored, bundle)
 
-    def _note(self, decision: Decision, beside: dict[str, Any], stages: _Stages) -> None:
+    def _note(self, decision: Decision, more: dict[str, Any], stages: _Stages) -> None:
         metrics = self._metrics
         metrics.decisions += 1
         metrics.latency.observe(stages.seconds)
         metrics.rules[decision.rule] += 1
         for code in decision.degraded:
             metrics.degraded[cause_of(code)] += 1
-        shown = decision if beside["customer_id"] else _without_person(decision)
+        shown = decision if more["customer_id"] else without_person(decision)
         self._log.offer(
             DecisionRecord(
                 **{name: getattr(shown, name) for name in Decision.__struct_fields__},
-                **beside,
+                **more,
                 latency_ms=round(stages.seconds * 1e3, 3),
                 stages_ms=stages.ms,
                 views=self._features.definitions,
@@ -139,48 +140,3 @@ class Decider:
                 software=self._software,
             )
         )
-
-
-def _beside(customer_id: str, turn: Turn, scored: Scored, bundle: Bundle) -> dict[str, Any]:
-    """What is logged beside the decision. Without consent, or when that is not known, nothing of the person."""
-    known = turn.known
-    found = {
-        "customer_id": customer_id if known.personal else "",
-        "features": known.features,
-        "absent": known.absent,
-        "contributions": scored.contributions,
-        "models": scored.models,
-        "intents_version": bundle.versions["intents"],
-    }
-    return {**found, "signals": turn.signals, "session": turn.session} if known.personal else found
-
-
-def _without_person(decision: Decision) -> Decision:
-    """The decision without what the customer wrote, and what came of it."""
-    text = RenderedTemplate(decision.template.locale, None)
-    asks = [msgspec.structs.replace(ask, problem=None) for ask in decision.ask]
-    return msgspec.structs.replace(decision, sentiment=Sentiment(), intent=None, template=text, ask=asks)
-
-
-def _neutral(as_of_us: int) -> Decision:
-    return msgspec.structs.replace(
-        _NEUTRAL, decision_id=new_id(as_of_us), as_of=from_us(as_of_us), degraded=[INTERNAL_ERROR]
-    )
-
-
-_NEUTRAL = Decision(
-    decision_id="",
-    as_of=from_us(0),
-    segment="Unknown",
-    activity=None,
-    sentiment=Sentiment(),
-    scores={},
-    tone="neutral",
-    template_id="neutral_help",
-    template=_NEUTRAL_TEXT,
-    rule="default",
-    reasons=[],
-    model_versions={},
-    feature_age_s=None,
-    degraded=[],
-)

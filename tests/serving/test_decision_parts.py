@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bentos.freshness import STALLED_AFTER_S, Freshness
 from bentos.metrics import LATENCY_BUCKETS_S, Metrics, render
 from rapport.bus.protocol import Bus, Message, Position
 from rapport.client import Client
 from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, decode_record, make_situation
+from rapport.decisions.freshness import STALLED_AFTER_S, Freshness
 from rapport.decisions.ids import is_id, new_id, time_range_us
 from rapport.decisions.reasons import phrase_of, top_reasons, value_text
 from rapport.decisions.situation import cart_abandoned
