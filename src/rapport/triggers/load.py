@@ -148,7 +148,10 @@ def load_cap(root: Path) -> Cap | None:
 
 def parse_cap(text: str) -> Cap | None:
     """The same in a YAML text."""
-    given = _parsed(text).cap
+    return _cap(_parsed(text).cap)
+
+
+def _cap(given: _Cap | None) -> Cap | None:
     if given is None:
         return None
     if not 1 <= given.at_most <= _MOST_SENT:
@@ -159,6 +162,7 @@ def parse_cap(text: str) -> Cap | None:
 def parse_triggers(text: str) -> tuple[Trigger, ...]:
     """The triggers in a YAML text. Errors as of `load_triggers`."""
     file = _parsed(text)
+    _cap(file.cap)
     if len(file.triggers) > _MOST:
         raise DeclarationError(f"{FILE}: {len(file.triggers)} triggers are too many; at most {_MOST}")
     names: set[str] = set()
