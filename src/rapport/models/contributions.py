@@ -5,7 +5,7 @@ Ensembles"), as XGBoost's pred_contribs gives them. For one leaf with value v, w
 o[i] be whether the row passes everything that the path asks of feature i, and z[i] the share of training weight that
 does. Then a coalition S is worth v * prod(o[i] for i in S) * prod(z[i] for i not in S), so that all d Shapley values
 depend on the d bits o alone. They are computed once per leaf and pattern; a row then costs comparisons and look-ups.
-The leaf of each tree that a row reaches is the one whose path it passes wholly, so the score falls out of the same walk.
+The leaf of a tree that a row reaches is the one whose path it passes wholly: the score falls out of the same walk.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class CompiledJudge:
         return Judged(found[width], found[:width], top)
 
     def equals(self, predict: Callable[[NDArray[np.float32]], NDArray[np.float64]], width: int) -> bool:
-        """Whether the runtime gives the same bits for rows of all kinds: some unknown, some at the trees' own limits."""
+        """Whether the runtime gives the same bits for rows of all kinds: with unknowns, and at the trees' own limits."""
         random = np.random.default_rng(0)
         leaves = self._tables.leaves
         limits = np.concatenate([leaves.low, leaves.high, [0.0]])
@@ -97,13 +97,14 @@ class CompiledJudge:
         rows = np.vstack([rows, np.full((1, width), np.nan), np.zeros((1, width))]).astype(np.float32)
         picks = np.arange(width)
         ours = [self.judge(row, picks).probability for row in rows.astype(np.float64)]
-        return ours == predict(rows).tolist()
+        theirs: list[float] = predict(rows).tolist()
+        return ours == theirs
 
 
 @numba.njit(cache=True)
 def round_to_places(value):  # type: ignore[no-untyped-def]
-    """A value to PLACES decimals as Python rounds it, by the number's exact decimal value; and whether it is so close to
-    half-way that Python must be asked."""
+    """A value to PLACES decimals as Python rounds it, by the number's exact decimal value; and whether it is so close
+    to half-way that Python must be asked."""
     scaled = value * _SHIFT
     return np.rint(scaled) / _SHIFT, abs(scaled - math.floor(scaled) - 0.5) < _HALF_WAY
 
