@@ -87,7 +87,7 @@ class CompiledJudge:
         return Judged(found[width], found[:width], top)
 
     def equals(self, predict: Callable[[NDArray[np.float32]], NDArray[np.float64]], width: int) -> bool:
-        """Whether the runtime gives the same bits for rows of all kinds: with unknowns, and at the trees' own limits."""
+        """Whether the runtime gives the same bits for rows of all kinds: with unknowns, and at the limits of trees."""
         random = np.random.default_rng(0)
         leaves = self._tables.leaves
         limits = np.concatenate([leaves.low, leaves.high, [0.0]])
