@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.access import (
     ADMIN,
@@ -57,6 +57,8 @@ __all__ = ["Api", "json_answer"]
 PERSONALIZE_LIMIT_BYTES = 64 * 1024
 FEEDBACK_LIMIT_BYTES = 16 * 1024
 MAX_KEY = 256
+HOT = ("/personalize",)
+"""What is asked at every turn of a conversation."""
 PARSERS = {JSON: parse_events, NDJSON: parse_lines, COLUMNS: parse_columns}
 """Of each media type of events, what reads a body."""
 STARTING = Health(
@@ -74,6 +76,7 @@ class Api:
 
     Attributes:
         needs: what each (method, path) needs.
+        hot: path to an application of that POST alone, without what looks for routes.
         app: all routes, for one port.
         open_app, admin_app: the same for two.
     """
@@ -83,6 +86,7 @@ class Api:
         self.needs: dict[tuple[str, str], Needs] = {}
         self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
         routes = self._routes()
+        self.hot = {route.path: _alone(route.endpoint) for route in routes if route.path in HOT}
         admin = [route for route in routes if self._is_admin(route)]
         assets = Mount("/docs/assets", swagger_files())
         self.app = _application(routes, assets)
@@ -220,6 +224,14 @@ def _application(routes: list[Route], *more: BaseRoute) -> Starlette:
         await _refused(refusal)(scope, receive, send)
 
     return Starlette(routes=[*routes, *more, Mount("/", elsewhere)], exception_handlers={HTTPException: _http_error})
+
+
+def _alone(handler: Handler) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return answer
 
 
 def _refused(refusal: Refusal) -> Response:
