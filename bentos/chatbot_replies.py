@@ -115,7 +115,7 @@ def _unsigned(error: SignatureRefused) -> Refusal:
 
 
 def _unreachable(detail: str) -> Refusal:
-    return Refusal(503, "platform_unavailable", "", detail)
+    return Refusal(503, "platform_unavailable", "", detail, {"Retry-After": "2"})
 
 
 async def _send(http: httpx.AsyncClient, calls: Sequence[Call], timeout_s: float) -> None:

@@ -192,10 +192,16 @@ class Runtime:
         try:
             if self._side is None:
                 self._side = connect_async(self._settings)
-            self.clock.follow(await self._side.get(WORLD_CLOCK_KEY))
-        except (redis.RedisError, ServiceError):
+            published = await self._side.get(WORLD_CLOCK_KEY)
+        except (redis.ConnectionError, redis.TimeoutError, ServiceError):
             # the step "online store" tells of it; the last clock goes on
             return
+        except redis.RedisError as error:
+            raise ServiceError(f"the Redis key {WORLD_CLOCK_KEY} cannot be read ({error}): delete it") from None
+        try:
+            self.clock.follow(published)
+        except ValueError as error:
+            raise ServiceError(f"{error}; meanwhile the last clock goes on") from None
 
     async def _keep_bus(self) -> None:
         self._bus_well = False
