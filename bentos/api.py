@@ -29,7 +29,9 @@ from bentos.access import (
     mark,
 )
 from bentos.body import json_answer, read_body, require_type
+from bentos.budget import budget_of
 from bentos.chatbot_routes import ChatbotRoutes
+from bentos.drain import Drain
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
@@ -75,6 +77,7 @@ class Api:
     """The routes over one runtime, which the service's start puts in place.
 
     Attributes:
+        drain: how the process ends; None: at once.
         needs: what each (method, path) needs.
         hot: path to an application of that POST alone, without what looks for routes.
         app: all routes, for one port.
@@ -83,6 +86,7 @@ class Api:
 
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
+        self.drain: Drain | None = None
         self.needs: dict[tuple[str, str], Needs] = {}
         self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
         routes = self._routes()
@@ -120,6 +124,11 @@ class Api:
         return any(self.needs[method, route.path].admin for method in route.methods or () if method != "HEAD")
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the process was told to end."""
+        return self.drain is not None and self.drain.has_begun
+
+    @property
     def _running(self) -> Runtime:
         if self.runtime is None:
             raise Refusal(503, "starting", "", "the service is starting; ask again in a second", {"Retry-After": "1"})
@@ -129,12 +138,12 @@ class Api:
         require_type(request, JSON)
         wanted = decode_body(_personalize, await read_body(request, PERSONALIZE_LIMIT_BYTES))
         caller_of(request).require_customers((wanted.customer_id,))
-        return json_answer(await self._running.decider.decide(wanted))
+        return json_answer(await self._running.decider.decide(wanted, budget_of(request)))
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)
         intake = self._running.intake
-        async with intake.place():
+        async with intake.place(budget_of(request).left_s):
             body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
             batch = BatchNumber.of(request.headers, body)
             answer = await intake.take_events(PARSERS[media_type](body), caller_of(request), batch)
@@ -166,14 +175,18 @@ class Api:
     async def _readyz(self, request: Request) -> Response:
         """200 once decisions are answered, also degraded ones: a probe that failed with the online store would take
         every chatbot's answers away. `?strict=1`: 503 unless all is well."""
-        health = self.runtime.health() if self.runtime else STARTING
+        health = self._health_now() if self.runtime else STARTING
         well = health.status == "ok" if request.query_params.get("strict") == "1" else health.ready
         # what is wrong where is the operators' to know
         brief = self.runtime is not None and self.runtime.in_production
         return json_answer(Readiness(health.ready, health.status) if brief else health, 200 if well else 503)
 
     async def _health(self, request: Request) -> Response:
-        return json_answer(self._running.health())
+        return json_answer(self._health_now())
+
+    def _health_now(self) -> Health:
+        health = self._running.health()
+        return msgspec.structs.replace(health, ready=False, status="stopping") if self.is_ending else health
 
     async def _metrics(self, request: Request) -> Response:
         return Response(

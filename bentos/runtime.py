@@ -21,6 +21,7 @@ from bentos.kept import KeptViews
 from bentos.lookup import Lookup
 from bentos.metrics import Metrics
 from bentos.pressure import Pressure
+from bentos.queueing import Queue
 from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.webhooks import Webhooks
 from bentos.worldtime import FollowedClock
@@ -72,6 +73,7 @@ class Runtime:
         self.clock = FollowedClock()
         self.metrics = Metrics(
             gauges=self._gauges,
+            circuit_opened=lambda: self.features.breaker.opened,
             lost_records=self._lost_records,
             versions=self._versions,
             policy=lambda: self._policy.bundle.versions,
@@ -79,6 +81,7 @@ class Runtime:
         self.log = DecisionLog(self.bus)
         self.features = FeatureGateway(settings.deadline_ms / 1e3, self.metrics)
         self.scorer = Scorer()
+        self._queue = Queue(settings.queue_ms / 1e3)
         self.lookup = Lookup(settings, self.bus, self.log)
         self._pressure = Pressure(self.bus, settings.intake_max_lag)
         self.intake = Intake(self.bus, self.clock, self.metrics, self._pressure)
@@ -91,6 +94,7 @@ class Runtime:
             self.clock,
             self.log,
             self.metrics,
+            self._queue,
             stale=lambda: self._freshness.stale,
         )
 
@@ -188,10 +192,16 @@ class Runtime:
         try:
             if self._side is None:
                 self._side = connect_async(self._settings)
-            self.clock.follow(await self._side.get(WORLD_CLOCK_KEY))
-        except (redis.RedisError, ServiceError):
+            published = await self._side.get(WORLD_CLOCK_KEY)
+        except (redis.ConnectionError, redis.TimeoutError, ServiceError):
             # the step "online store" tells of it; the last clock goes on
             return
+        except redis.RedisError as error:
+            raise ServiceError(f"the Redis key {WORLD_CLOCK_KEY} cannot be read ({error}): delete it") from None
+        try:
+            self.clock.follow(published)
+        except ValueError as error:
+            raise ServiceError(f"{error}; meanwhile the last clock goes on") from None
 
     async def _keep_bus(self) -> None:
         self._bus_well = False
@@ -248,6 +258,7 @@ class Runtime:
     def _gauges(self) -> dict[str, float]:
         return {
             "rapport_decision_log_depth": self.log.depth,
+            "rapport_decisions_deciding": float(self._queue.deciding),
             "rapport_feature_store_circuit_open": float(self.features.breaker.is_open),
             "rapport_intake_lag": float(self._pressure.lag),
             "rapport_features_stale": float(self._freshness.stale),
