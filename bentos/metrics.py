@@ -58,6 +58,10 @@ class Metrics:
     """(source, the answer's status or the reason why it was refused) to requests."""
     chatbots: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(platform, what became of a turn, of its message, or of feedback) to how often."""
+    inference: Histogram = field(default_factory=Histogram)
+    """Of requests of the Open Inference Protocol."""
+    inferred: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(model, version) to rows that were asked for by the Open Inference Protocol."""
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path, HTTP status) to answers."""
     gauges: Callable[[], Mapping[str, float]] = dict
@@ -87,15 +91,15 @@ class _Families(Collector):
     def collect(self) -> Iterable[Metric]:
         metrics = self._metrics
         yield CounterMetricFamily("rapport_decisions", "Decisions answered", value=metrics.decisions)
-        latency = HistogramMetricFamily("rapport_decision_seconds", "Time to decide, seconds")
-        latency.add_metric([], metrics.latency.cumulated(), metrics.latency.total_s)
-        yield latency
+        yield _times("rapport_decision_seconds", "Time to decide, seconds", metrics.latency)
         yield _counter("rapport_decisions_degraded", "Decisions by what they did without", "cause", metrics.degraded)
         yield _counter("rapport_decision_rules", "Decisions by the policy's rule", "rule", metrics.rules)
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
         yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
         yield _pairs("rapport_webhooks", "Webhooks", ("source", "result"), metrics.webhooks.items())
         yield _pairs("rapport_chatbots", "Chatbots", ("platform", "result"), metrics.chatbots.items())
+        yield _times("rapport_inference_seconds", "Time of an inference, seconds", metrics.inference)
+        yield _pairs("rapport_inference_rows", "Rows of inferences", ("model", "version"), metrics.inferred.items())
         yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers.items())
         published, dropped = metrics.lost_records()
         yield CounterMetricFamily("rapport_decision_log_published", "Decision records logged", value=published)
@@ -129,6 +133,12 @@ def _text(path: Path | None) -> bytes:
         return path.read_bytes() if path else b""
     except FileNotFoundError:
         return b""
+
+
+def _times(name: str, text: str, times: Histogram) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, text)
+    family.add_metric([], times.cumulated(), times.total_s)
+    return family
 
 
 def _counter(name: str, text: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:
