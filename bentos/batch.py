@@ -88,35 +88,37 @@ class Batches:
     async def _decide(self, turns: Sequence[Given]) -> bytes:
         as_of_us = self._clock.now_us()
         ahead = await self._features.read_ahead(list(customers_in(turns)), as_of_us)
-        decider = self._decider.over(_Ahead(self._features, ahead), _Standing(self._clock, as_of_us))
+        standing = _Standing(self._clock, as_of_us)
         results: list[bytes] = []
+        place = 0
         for turn in turns:
-            results.append(_encoder.encode(await self._result(decider, turn)))
+            if isinstance(turn, Refusal):
+                result = BatchResult(error=TurnRefused(turn.field, turn.reason, turn.detail))
+            else:
+                decider = self._decider.over(_Ahead(self._features, ahead, place), standing)
+                result = BatchResult(await decider.decide(turn))
+                place += 1
+            results.append(_encoder.encode(result))
             # What came meanwhile goes first.
             await asyncio.sleep(0)
+        self._metrics.batch_turns["decided"] += place
+        self._metrics.batch_turns["refused"] += len(turns) - place
         return b'{"results":[' + b",".join(results) + b"]}"
-
-    async def _result(self, decider: Decider, turn: Given) -> BatchResult:
-        if isinstance(turn, Refusal):
-            self._metrics.batch_turns["refused"] += 1
-            return BatchResult(error=TurnRefused(turn.field, turn.reason, turn.detail))
-        self._metrics.batch_turns["decided"] += 1
-        return BatchResult(await decider.decide(turn))
 
 
 class _Ahead:
-    """Features that have been read: of the customers one after the other, in the order in which they were read."""
+    """Features of one customer, who has been read already."""
 
-    def __init__(self, features: FeatureGateway, ahead: ReadAhead | None) -> None:
+    def __init__(self, features: FeatureGateway, ahead: ReadAhead | None, place: int) -> None:
         self.definitions = features.definitions
         self.rebuilding = features.rebuilding
         self._ahead = ahead
-        self._next = 0
+        self._place = place
 
-    async def read(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
-        at = self._next
-        self._next += 1
-        return self._ahead.at(at) if self._ahead else None
+    async def read(
+        self, customer_id: str, as_of_us: int, within_s: float = float("inf")
+    ) -> tuple[FeatureRows, Imagine] | None:
+        return self._ahead.at(self._place) if self._ahead else None
 
 
 class _Standing:

@@ -32,6 +32,7 @@ class Turn:
     Attributes:
         as_of_us: the time of the decision, microseconds UTC.
         stale: whether events wait that nobody computes features from.
+        left_out: codes of what was left out for lack of time (`no_time:…`, `overloaded`).
         trigger: the name of the trigger that fired; None for a turn of a conversation.
         arms: experiment to the customer's arm.
     """
@@ -42,6 +43,7 @@ class Turn:
     signals: Signals | None
     session: Session
     stale: bool
+    left_out: tuple[str, ...] = ()
     trigger: str | None = None
     arms: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ def _degraded(turn: Turn, scored: Scored, bundle: Bundle) -> list[str]:
         codes.append(FEATURES_STALE)
     if bundle is NEUTRAL:
         codes.append(POLICY_UNAVAILABLE)
+    codes.extend(turn.left_out)
     return codes
 
 
