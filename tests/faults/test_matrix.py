@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from bentos.api import Api
-from tests.faults.breaking import EVERYTHING, FAULTS, Fault
+from tests.faults.breaking import FAULTS, Fault
 from tests.faults.matrix import run_fault
 from tests.faults.routes import ROUTES
 from tests.faults.world import World
 
-PATIENT = {"RAPPORT_DEADLINE_MS": "250", "RAPPORT_REDIS_TIMEOUT_MS": "200", "RAPPORT_QUEUE_MS": "0"}
-"""A machine that runs many tests at once may take more than the usual 60 ms for a read of 1 ms."""
 LONGEST_MS = 2_000.0
 """Of a decision: what is to be noticed here is one that waits for what does not come, which would be for ever."""
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The service, which started with everything broken."""
-    with World(tmp_path_factory.mktemp("faults"), PATIENT) as world:
-        with EVERYTHING.begin(world):
-            world.serve().wait_ready()
-            world.at_start = world.served.decide("ann", message="Where is my parcel?"), world.served.health()
-        world.wait_well()
-        world.use_key()
-        world.remember_decision()
-        yield world
 
 
 def test_every_route_has_a_row() -> None:

@@ -100,6 +100,11 @@ class World:
 
     def serve(self) -> Served:
         """Start the service; it is ended with the world."""
+        self.served = self.another({})
+        return self.served
+
+    def another(self, env: Mapping[str, str]) -> Served:
+        """Start one more, with these settings besides; ended with the world."""
         given = {
             "RAPPORT_REDIS_URL": f"redis://:{self._password}@127.0.0.1:{self.bus.port}",
             "RAPPORT_STORE_URL": f"redis://:{self._password}@127.0.0.1:{self.store.port}",
@@ -107,10 +112,11 @@ class World:
             "RAPPORT_MLFLOW_URI": f"http://127.0.0.1:{free_port()}",
             "RAPPORT_DRAIN_S": "0",
             **self._env,
+            **env,
         }
-        self.served = Served(self.project, given)
-        self._stack.callback(self.served.stop)
-        return self.served
+        served = Served(self.project, given)
+        self._stack.callback(served.stop)
+        return served
 
     def use_key(self) -> None:
         """Send the key from now on."""
