@@ -17,7 +17,7 @@ from tests.faults.world import World
 
 __all__ = ["EVERYTHING", "FAULTS", "Fault"]
 
-SLOW_S = 0.4
+SLOW_S = 0.3
 """Longer than the service waits for the online store, in tests and in the table."""
 
 
