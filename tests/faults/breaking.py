@@ -13,6 +13,7 @@ from rapport.clock import WORLD_CLOCK_KEY
 from rapport.models import Pointer, sha256_of, write_pointer
 from rapport.testing.faults import frozen
 from rapport.testing.served import wait_for
+from tests.faults.disks import filled
 from tests.faults.world import World
 
 __all__ = ["EVERYTHING", "FAULTS", "Fault"]
@@ -69,25 +70,10 @@ def _no_memory(world: World) -> Iterator[None]:
 
 @contextmanager
 def _full_disk(world: World) -> Iterator[None]:
-    """Redis's disk is filled to the last byte; it notices at its next write, or after a second."""
-    filler = world.data / "redis" / "filler"
-    with world.project.client() as client:
-        _fill(filler)
-        try:
-            wait_for(lambda: _takes_no_writes(client), "Redis writes to a full disk", 20)
-            yield
-        finally:
-            filler.unlink()
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 10, 1):
-            try:
-                while True:
-                    file.write(b"0" * size)
-            except OSError:
-                continue
+    """Redis notices at its next write, or after a second."""
+    with world.project.client() as client, filled(world.data / "redis"):
+        wait_for(lambda: _takes_no_writes(client), "Redis writes to a full disk", 20)
+        yield
 
 
 def _takes_no_writes(client: Any) -> bool:

@@ -3,9 +3,7 @@ filled, models, a policy, chatbot platforms, webhooks and keys; and the service 
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -20,6 +18,7 @@ from rapport.testing.models import NoiseModels
 from rapport.testing.project import Project
 from rapport.testing.served import Served, free_port, wait_for
 from rapport.testing.tcp_proxy import TcpProxy
+from tests.faults.disks import mounted, unmount
 from tests.serving.platform_server import Platforms
 from tests.serving.serving_world import HOUR_US, ROOT, declared, now_us
 
@@ -71,7 +70,10 @@ class World:
     def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
         self._stack = ExitStack()
         self._env = dict(env or {})
-        self.has_disk = self._mount(folder / ".rapport" / "redis")
+        disk = folder / ".rapport" / "redis"
+        self.has_disk = mounted(disk, DISK_MB)
+        if self.has_disk:
+            self._stack.callback(unmount, disk)
         self.project = Project(folder, ROOT)
         self._stack.callback(self.project.redis.stop)
         self.project.apply(declared())
@@ -147,17 +149,6 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-    def _mount(self, folder: Path) -> bool:
-        folder.mkdir(parents=True)
-        if os.geteuid() != 0 or shutil.which("mount") is None:
-            return False
-        argv = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "tmpfs", str(folder)]
-        if subprocess.run(argv, capture_output=True, check=False).returncode:
-            return False
-        # what was written there last is of no use, and Redis may not have let go of it yet
-        self._stack.callback(subprocess.run, ["umount", "-l", str(folder)], check=False)
-        return True
 
     def _models(self) -> NoiseModels:
         models = NoiseModels(self.project)
