@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.access import (
     ADMIN,
@@ -32,6 +32,7 @@ from bentos.body import json_answer, read_body, require_type
 from bentos.budget import budget_of
 from bentos.chatbot_routes import ChatbotRoutes
 from bentos.drain import Drain
+from bentos.inference import InferenceRoutes, protocol_refusal
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
@@ -59,6 +60,8 @@ __all__ = ["Api", "json_answer"]
 PERSONALIZE_LIMIT_BYTES = 64 * 1024
 FEEDBACK_LIMIT_BYTES = 16 * 1024
 MAX_KEY = 256
+HOT = ("/personalize",)
+"""What is asked at every turn of a conversation."""
 PARSERS = {JSON: parse_events, NDJSON: parse_lines, COLUMNS: parse_columns}
 """Of each media type of events, what reads a body."""
 STARTING = Health(
@@ -77,6 +80,7 @@ class Api:
     Attributes:
         drain: how the process ends; None: at once.
         needs: what each (method, path) needs.
+        hot: path to an application of that POST alone, without what looks for routes.
         app: all routes, for one port.
         open_app, admin_app: the same for two.
     """
@@ -86,7 +90,9 @@ class Api:
         self.drain: Drain | None = None
         self.needs: dict[tuple[str, str], Needs] = {}
         self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
+        self._inference = InferenceRoutes(lambda: self._running.inference)
         routes = self._routes()
+        self.hot = {route.path: _alone(route.endpoint) for route in routes if route.path in HOT}
         admin = [route for route in routes if self._is_admin(route)]
         assets = Mount("/docs/assets", swagger_files())
         self.app = _application(routes, assets)
@@ -106,6 +112,7 @@ class Api:
             self._route("/feedback", self._feedback, "POST", FEEDBACK),
             self._route("/webhooks/{source}", self._webhook, "POST", SIGNED),
             *(self._route(*route) for route in self._chatbots.routes()),
+            *(self._route(*route) for route in self._inference.routes()),
             self._route("/decisions/{decision_id}", self._decision, "GET", DECISIONS),
             self._route("/livez", self._livez, "GET", PUBLIC),
             self._route("/readyz", self._readyz, "GET", PUBLIC),
@@ -208,10 +215,11 @@ class Api:
                     let_in(self._running.gate, request, needs)
                 response = await handler(request)
             except Refusal as refusal:
-                response = _refused(refusal)
+                response = _refused(refusal, path)
             except Exception as error:  # the last line
                 log_failure(_logger, error, "%s %s failed", method, path)
-                response = _refused(Refusal(500, "internal_error", "", "this failed; the service's log says where"))
+                failed = Refusal(500, "internal_error", "", "this failed; the service's log says where")
+                response = _refused(failed, path)
             mark(request, response)
             if self.runtime is not None:
                 self.runtime.metrics.answers[path, response.status_code] += 1
@@ -230,15 +238,26 @@ def _application(routes: list[Route], *more: BaseRoute) -> Starlette:
         if allowed:
             detail = f"{scope['method'][:20]} is not served here; {allowed} is"
             refusal = Refusal(405, "method_not_allowed", "", detail, {"Allow": allowed})
-        await _refused(refusal)(scope, receive, send)
+        await _refused(refusal, scope["path"])(scope, receive, send)
 
     return Starlette(routes=[*routes, *more, Mount("/", elsewhere)], exception_handlers={HTTPException: _http_error})
 
 
-def _refused(refusal: Refusal) -> Response:
-    return Response(refusal.body(), refusal.status, headers=refusal.headers, media_type=JSON)
+def _alone(handler: Handler) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return answer
+
+
+def _refused(refusal: Refusal, path: str) -> Response:
+    """The refusal in the shape that callers of this path know."""
+    body = protocol_refusal(refusal) if f"{path}/".startswith("/v2/") else refusal.body()
+    return Response(body, refusal.status, headers=refusal.headers, media_type=JSON)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _refused(Refusal(status, "not_found" if status == 404 else "refused", "", "this path is not served"))
+    refusal = Refusal(status, "not_found" if status == 404 else "refused", "", "this path is not served")
+    return _refused(refusal, request.url.path)

@@ -60,6 +60,10 @@ class Metrics:
     """(source, the answer's status or the reason why it was refused) to requests."""
     chatbots: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(platform, what became of a turn, of its message, or of feedback) to how often."""
+    inference: Histogram = field(default_factory=Histogram)
+    """Of requests of the Open Inference Protocol."""
+    inferred: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(model, version) to rows that were asked for by the Open Inference Protocol."""
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path, HTTP status) to answers."""
     gauges: Callable[[], Mapping[str, float]] = dict
@@ -102,6 +106,8 @@ class _Families(Collector):
         yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
         yield _pairs("rapport_webhooks", "Webhooks", ("source", "result"), metrics.webhooks.items())
         yield _pairs("rapport_chatbots", "Chatbots", ("platform", "result"), metrics.chatbots.items())
+        yield _histogram("rapport_inference_seconds", "Time of an inference, seconds", metrics.inference)
+        yield _pairs("rapport_inference_rows", "Rows of inferences", ("model", "version"), metrics.inferred.items())
         yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers.items())
         published, dropped = metrics.lost_records()
         yield CounterMetricFamily("rapport_decision_log_published", "Decision records logged", value=published)

@@ -17,7 +17,7 @@ from rapport.bus.protocol import Bus, Message, Position
 from rapport.client import Client
 from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, decode_record, make_situation
 from rapport.decisions.ids import is_id, new_id, time_range_us
-from rapport.decisions.reasons import phrase_of, top_reasons, value_text
+from rapport.decisions.reasons import phrase_of, reason_of, value_text
 from rapport.decisions.situation import cart_abandoned
 from rapport.errors import BusUnavailable, RequestRefused, ServiceError
 from rapport.testing.bus import MemoryBus
@@ -95,11 +95,10 @@ def test_features_in_words(name: str, value: float | None, phrase: str, shown: s
     assert (phrase_of(name), value_text(name, value)) == (phrase, shown)
 
 
-def test_the_greatest_contributions_come_first() -> None:
-    contributions = [("v__a", 0.1), ("v__b", -0.5), ("v__c", 0.001), ("v__d", 0.3)]
-    reasons = top_reasons("a_model", contributions, [1.0, float("nan"), 3.0, 4.0])
-    assert [reason.feature for reason in reasons] == ["v__b", "v__d", "v__a"]
-    assert reasons[0].text == "b: not known (lowers a model)" and reasons[0].value is None
+def test_a_reason_says_what_moved_a_score_which_way() -> None:
+    lowers = reason_of("a_model", "v__b", -0.5, None)
+    assert lowers.text == "b: not known (lowers a model)" and lowers.value is None
+    assert reason_of("a_model", "v__a", 0.1, 1.0).text == "a: 1 (raises a model)"
 
 
 def test_metrics_are_in_prometheus_format() -> None:
