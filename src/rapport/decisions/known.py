@@ -63,7 +63,8 @@ def known_from(rows: FeatureRows | None, as_of_us: int) -> Known:
         return Known(degraded=(NO_CONSENT,))
     if _PROFILE in rows.damaged:
         return Known(degraded=damaged)
-    if all([status[0] == MISSING for status in rows.status.values()]):
+    found = [status[0] for status in rows.status.values()]
+    if found.count(MISSING) == len(found):
         return Known(personal=True, degraded=(*damaged, UNKNOWN_CUSTOMER))
     return Known(rows, features, _age_s(rows, as_of_us), personal=True, degraded=damaged)
 
