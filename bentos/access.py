@@ -18,6 +18,7 @@ __all__ = [
     "DECISIONS",
     "EVENTS",
     "FEEDBACK",
+    "INFER",
     "METRICS",
     "PLATFORM",
     "PUBLIC",
@@ -51,6 +52,7 @@ DECIDE = Needs("decide")
 EVENTS = Needs("events:write")
 FEEDBACK = Needs("feedback:write")
 DECISIONS = Needs("decisions:read")
+INFER = Needs("models:infer")
 METRICS = Needs("metrics:read", admin=True)
 ADMIN = Needs("admin", admin=True)
 PLATFORM = Needs("decide", whole=True)

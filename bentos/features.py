@@ -39,13 +39,22 @@ class FeatureGateway:
         self.breaker = breaker or Breaker()
         self._deadline_s = deadline_s
         self._metrics = metrics
+        self._going_on: set[asyncio.Task[tuple[FeatureRows, Imagine] | None]] = set()
 
-    async def read(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
+    async def read(
+        self, customer_id: str, as_of_us: int, within_s: float = float("inf")
+    ) -> tuple[FeatureRows, Imagine] | None:
         """One customer's row (n = 1), and what tells what one more event would change; None when the store does not
-        answer within the deadline."""
+        answer within the deadline.
+
+        Raises:
+            TimeoutError: it has not answered within `within_s`, which is less.
+        """
         if self.breaker.is_open or self.reader is None:
             self._metrics.store_errors["circuit_open"] += 1
             return None
+        if within_s < self._deadline_s:
+            return await self._ask_hastily(self.reader, customer_id, as_of_us, within_s)
         return await self._ask(self.reader, customer_id, as_of_us)
 
     async def probe(self, as_of_us: int) -> bool:
@@ -57,6 +66,16 @@ class FeatureGateway:
         if found and was_open:
             _logger.warning("the online store answers: decisions use features again")
         return found
+
+    async def _ask_hastily(
+        self, reader: Reader, customer_id: str, as_of_us: int, within_s: float
+    ) -> tuple[FeatureRows, Imagine] | None:
+        """What one caller has no time for says nothing of the store: the read goes on, and tells the breaker."""
+        task = asyncio.create_task(self._ask(reader, customer_id, as_of_us))
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
+        async with asyncio.timeout(within_s):
+            return await asyncio.shield(task)
 
     async def _ask(self, reader: Reader, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
         try:

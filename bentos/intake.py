@@ -60,14 +60,17 @@ class Intake:
         self._checking = asyncio.Lock()
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def place(self, left_s: float = _LONGEST_IN_LINE_S) -> AsyncIterator[None]:
         """For a request's body and what is made of it: however many send, memory holds the bodies of a few.
 
+        Args:
+            left_s: how long its sender waits for the answer.
+
         Raises:
-            Refusal: 429 there was no place for two seconds.
+            Refusal: 429 there was no place for two seconds, or for as long as its sender waits.
         """
         try:
-            async with asyncio.timeout(_LONGEST_IN_LINE_S):
+            async with asyncio.timeout(min(left_s, _LONGEST_IN_LINE_S)):
                 await self._places.acquire()
         except TimeoutError:
             detail = f"{_AT_ONCE} requests with events are being worked on: send this one again later"

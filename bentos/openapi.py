@@ -11,11 +11,13 @@ import msgspec
 from bentos import schemas
 from bentos.access import Needs
 from bentos.openapi_chatbots import chatbot_paths
+from bentos.openapi_inference import inference_paths, inference_schemas
 from bentos.openapi_security import with_security
 from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
 from rapport.events.schema import EVENT_TYPES
+from rapport.inference import InferRequest
 from rapport.intake.bodies import MAX_EVENTS, NDJSON
 from rapport.intake.columns import COLUMNS
 
@@ -44,6 +46,7 @@ def openapi() -> dict[str, Any]:
         answers.DecisionExplained,
         answers.Readiness,
         Decision,
+        InferRequest,
         *EVENT_TYPES.values(),
     ]
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
@@ -56,7 +59,9 @@ def openapi() -> dict[str, Any]:
             "description": "Missing inputs degrade a decision and are named in `degraded`; they never fail it.",
         },
         "paths": _paths(),
-        "components": {"schemas": {**components, "EventsRequest": _events_request(), "Error": _error()}},
+        "components": {
+            "schemas": {**components, **inference_schemas(), "EventsRequest": _events_request(), "Error": _error()}
+        },
     }
 
 
@@ -67,6 +72,7 @@ def _paths() -> dict[str, Any]:
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
         **chatbot_paths(),
+        **inference_paths(),
         "/decisions/{decision_id}": {"get": _decision()},
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
         "/readyz": {"get": _readyz()},

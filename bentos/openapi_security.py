@@ -12,7 +12,6 @@ from rapport.access import SCOPES
 __all__ = ["with_security"]
 
 _SCHEME = "key"
-_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 _LIMITS = {
     "RateLimit-Policy": "How many requests (q) are let through in how many seconds (w)",
     "RateLimit": "How many are left (r), and in how many seconds all of them are again (t)",
@@ -38,11 +37,11 @@ def with_security(document: dict[str, Any], needs: Mapping[tuple[str, str], Need
     secured["components"]["securitySchemes"] = {_SCHEME: _scheme()}
     for path, operations in secured["paths"].items():
         for method, operation in operations.items():
-            _secure(operation, needs[method.upper(), path])
+            _secure(operation, needs[method.upper(), path], _error_of(path))
     return secured
 
 
-def _secure(operation: dict[str, Any], needed: Needs) -> None:
+def _secure(operation: dict[str, Any], needed: Needs, error: dict[str, Any]) -> None:
     operation["security"] = [{_SCHEME: [needed.scope]}] if needed.scope else []
     if needed.admin:
         operation["tags"] = ["admin"]
@@ -52,10 +51,16 @@ def _secure(operation: dict[str, Any], needed: Needs) -> None:
     responses = operation["responses"]
     for status, said in _REFUSED.items():
         both = f"{responses[status]['description']}. Or: {said}" if status in responses else said
-        responses[status] = {"description": both, "content": responses.get(status, {}).get("content", _ERROR)}
+        responses[status] = {"description": both, "content": responses.get(status, {}).get("content", error)}
     for response in responses.values():
         response["headers"] = {name: _header(said) for name, said in _LIMITS.items()}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _error_of(path: str) -> dict[str, Any]:
+    """The shape of refusals on this path."""
+    name = "InferenceError" if f"{path}/".startswith("/v2/") else "Error"
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
 def _header(said: str) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from bentos.decide import Decider
 from bentos.features import FeatureGateway
 from bentos.freshness import Freshness
 from bentos.health import health_of
+from bentos.inference import Inference
 from bentos.intake import Intake
 from bentos.kept import KeptViews
 from bentos.lookup import Lookup
 from bentos.metrics import Metrics
 from bentos.pressure import Pressure
+from bentos.queueing import Queue
 from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.webhooks import Webhooks
 from bentos.worldtime import FollowedClock
@@ -33,6 +35,7 @@ from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
 from rapport.decisions.scoring import MODELS, SEGMENTS, Scorer
 from rapport.errors import AccessError, BusError, MappingError, ServiceError, StoreUnavailable
+from rapport.inference import KeptVersions
 from rapport.models import Champions
 from rapport.online import OnlineReader, connect_async, reader_for
 from rapport.policy import FollowedPolicy
@@ -72,6 +75,7 @@ class Runtime:
         self.clock = FollowedClock()
         self.metrics = Metrics(
             gauges=self._gauges,
+            circuit_opened=lambda: self.features.breaker.opened,
             lost_records=self._lost_records,
             versions=self._versions,
             policy=lambda: self._policy.bundle.versions,
@@ -79,6 +83,8 @@ class Runtime:
         self.log = DecisionLog(self.bus)
         self.features = FeatureGateway(settings.deadline_ms / 1e3, self.metrics)
         self.scorer = Scorer()
+        self._queue = Queue(settings.queue_ms / 1e3)
+        self.inference = Inference(self.metrics)
         self.lookup = Lookup(settings, self.bus, self.log)
         self._pressure = Pressure(self.bus, settings.intake_max_lag)
         self.intake = Intake(self.bus, self.clock, self.metrics, self._pressure)
@@ -91,6 +97,7 @@ class Runtime:
             self.clock,
             self.log,
             self.metrics,
+            self._queue,
             stale=lambda: self._freshness.stale,
         )
 
@@ -110,6 +117,7 @@ class Runtime:
         background.every(0.1, "online store", self._keep_store)
         background.every(0.5, "kept views", self._keep_kept)
         background.every(0.5, "models", self._keep_models)
+        background.every(1.0, "model versions", self.inference.refresh)
         background.every(0.5, "policy", self._keep_policy)
         background.every(0.5, "world clock", self._keep_clock)
         background.every(2.0, "bus", self._keep_bus)
@@ -161,13 +169,15 @@ class Runtime:
         """Make the reader once it can be made; while the store fails, probe it."""
         if self._reader is None:
             reader = await asyncio.to_thread(reader_for, self._settings, FEATURE_SERVICE)
-            champions = Champions(self._settings.data_dir / "models", reader.fingerprints, poll_s=float("inf"))
+            folder = self._settings.data_dir / "models"
+            champions = Champions(folder, reader.fingerprints, poll_s=float("inf"))
             await asyncio.to_thread(champions.refresh, *MODELS, SEGMENTS)
             kept = await asyncio.to_thread(KeptViews, self._settings, reader)
             await asyncio.to_thread(reader.warm_imagining)
             # All at once: whoever finds a reader may take it that decisions use it.
             self._reader = self.features.reader = reader
             self._champions = self.scorer.champions = champions
+            self.inference.kept = KeptVersions(folder, reader.fingerprints, champions, (*MODELS, SEGMENTS))
             self._kept = kept
             self.features.definitions = kept.definitions
         if self.features.breaker.is_open and not await self.features.probe(self.clock.now_us()):
@@ -188,10 +198,16 @@ class Runtime:
         try:
             if self._side is None:
                 self._side = connect_async(self._settings)
-            self.clock.follow(await self._side.get(WORLD_CLOCK_KEY))
-        except (redis.RedisError, ServiceError):
+            published = await self._side.get(WORLD_CLOCK_KEY)
+        except (redis.ConnectionError, redis.TimeoutError, ServiceError):
             # the step "online store" tells of it; the last clock goes on
             return
+        except redis.RedisError as error:
+            raise ServiceError(f"the Redis key {WORLD_CLOCK_KEY} cannot be read ({error}): delete it") from None
+        try:
+            self.clock.follow(published)
+        except ValueError as error:
+            raise ServiceError(f"{error}; meanwhile the last clock goes on") from None
 
     async def _keep_bus(self) -> None:
         self._bus_well = False
@@ -248,6 +264,7 @@ class Runtime:
     def _gauges(self) -> dict[str, float]:
         return {
             "rapport_decision_log_depth": self.log.depth,
+            "rapport_decisions_deciding": float(self._queue.deciding),
             "rapport_feature_store_circuit_open": float(self.features.breaker.is_open),
             "rapport_intake_lag": float(self._pressure.lag),
             "rapport_features_stale": float(self._freshness.stale),

@@ -14,7 +14,9 @@ import bentoml
 
 from bentos.admin_port import AdminPort
 from bentos.api import Api
+from bentos.drain import Drain
 from bentos.front import Front
+from bentos.listening import Listening
 from rapport.access import require_safe
 from rapport.settings import disable_telemetry, load_settings
 
@@ -60,6 +62,11 @@ class _Personalization:
         runtime = Runtime(settings)
         await runtime.start()
         _api.runtime = runtime
+        listening = Listening.found()
+        if listening is not None:
+            listening.time_requests()
+            _api.drain = Drain(listening, settings.drain_s)
+            _api.drain.arm()
         if runtime.has_admin_port:
             self._admin_port = AdminPort(settings, _api.admin_app)
             self._admin_port.start()

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# install-peer.sh rasa|dialogflow: what tests compare chatbot answers with, in an environment of its own, .cache/peers/NAME.
+# install-peer.sh rasa|dialogflow|mlserver: what tests compare answers with, in an environment of its own, .cache/peers/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-name=${1:?rasa or dialogflow}
+name=${1:?rasa, dialogflow or mlserver}
 folder=.cache/peers/$name
-wanted=$(cksum <"deploy/peers/$name.txt")
+wanted=$(cat "deploy/peers/$name"*.txt | cksum)
 if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$wanted" ]; then
     exit
 fi
 uv=$(deploy/find-uv.sh)
 "$uv" venv --quiet --clear --python 3.11 "$folder"
-"$uv" pip install --quiet --python "$folder/bin/python" -r "deploy/peers/$name.txt"
+options=()
+if [ -e "deploy/peers/$name.override.txt" ]; then
+    options=(--override "deploy/peers/$name.override.txt")
+fi
+"$uv" pip install --quiet --python "$folder/bin/python" -r "deploy/peers/$name.txt" "${options[@]}"
 echo "$wanted" >"$folder/.installed"

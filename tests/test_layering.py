@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.source_tree import ROOMS, Import, all_imports, is_within
+from tests.source_tree import ROOMS, ROOT, Import, all_imports, is_within, project_files
 
 IMPORTS = all_imports()
 
@@ -67,6 +67,12 @@ def test_declarations_are_declarations() -> None:
         and not is_within(found.module, "rapport.feast")
     ]
     _refuse(bad, "feature_repo declares, with Feast's objects and rapport.feast's helpers")
+
+
+def test_feast_apply_imports_the_declarations_and_nothing_else() -> None:
+    ignored = {line.rstrip("/") for line in (ROOT / ".feastignore").read_text().split()}
+    folders = {path.relative_to(ROOT).parts[0] for path in project_files() if path.suffix == ".py"}
+    assert folders - ignored == {"feature_repo"}, "a folder of other code belongs in .feastignore"
 
 
 def test_nothing_unpickles() -> None:

@@ -18,9 +18,10 @@ from bentos.api import Api
 from bentos.openapi import openapi
 from bentos.openapi_security import with_security
 from rapport.access import SCOPES
+from rapport.testing.models import NoiseModels
 from rapport.testing.served import wait_for
 
-PARTS = {"source": "shop", "decision_id": "0" * 32}
+PARTS = {"source": "shop", "decision_id": "0" * 32, "model": "segments", "version": "1"}
 PAGES = {("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")}
 """What is served and is no part of the interface that it describes."""
 
@@ -77,7 +78,10 @@ def _of_customer(value: Any, customer: str) -> Any:
 def refused(response: httpx.Response, status: int, reason: str) -> None:
     assert response.status_code == status, (response.request.url, response.text)
     error = response.json()["error"]
-    assert error["reason"] == reason and set(error) == {"field", "reason", "detail"}
+    if response.request.url.path.startswith("/v2"):
+        assert error.partition(":")[0] == reason
+    else:
+        assert error["reason"] == reason and set(error) == {"field", "reason", "detail"}
     if reason != "wrong_tenant":
         assert response.headers["www-authenticate"].startswith('Bearer realm="rapport"')
 
@@ -95,6 +99,14 @@ def known(guarded: Guarded, credential: str) -> str:
         lambda: "bad_credential" not in guarded.main.post("/personalize", headers=told).text, "the key is not seen", 10
     )
     return credential
+
+
+@pytest.fixture(scope="module", autouse=True)
+def champions(guarded: Guarded, built_models: NoiseModels) -> None:
+    """All models serve, so that whoever may ask them gets an answer."""
+    for name in ("purchase_propensity", "escalation_risk", "segments"):
+        built_models.promote(name, "1")
+    wait_for(lambda: guarded.main.get("/v2/health/ready").status_code == 200, "the models do not serve", 15)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +234,7 @@ def test_what_is_open_tells_little(guarded: Guarded, operation: Operation) -> No
         assert answer.json()["error"]["reason"] in ("unknown_source", "unknown_platform")
         return
     assert answer.status_code == 200
-    assert set(answer.json()) <= {"alive", "ready", "status"}
+    assert set(answer.json()) <= {"alive", "live", "ready", "status"}
 
 
 def test_each_port_serves_its_own(guarded: Guarded, ready: dict[str, str]) -> None:

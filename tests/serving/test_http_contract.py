@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from bentos.chatbot_routes import ChatbotRoutes
+from bentos.inference import InferenceRoutes
 from rapport.testing.project import Project
 from rapport.testing.served import Served, wait_for
 
@@ -132,7 +133,8 @@ def test_the_description_has_every_route_and_resolves(served: Served) -> None:
         "/metrics",
     }
     chatbots = {route[0] for route in ChatbotRoutes(_nobody).routes()}
-    assert set(described["paths"]) == paths | chatbots
+    inference = {route.path for route in InferenceRoutes(_nobody).routes()}
+    assert set(described["paths"]) == paths | chatbots | inference
     names = set(described["components"]["schemas"])
     used = {ref.rpartition("/")[2] for ref in _refs(described)}
     assert (

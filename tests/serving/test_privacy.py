@@ -49,7 +49,7 @@ def test_nothing_that_is_sent_is_in_the_log_in_production(guarded: Guarded) -> N
 
 def _every_request(guarded: Guarded, credentials: list[str]) -> Iterator[httpx.Response]:
     for operation in operations():
-        path = operation.path.replace("{source}", CANARY).replace("{decision_id}", CANARY)
+        path = operation.path.format(source=CANARY, decision_id=CANARY, model=CANARY, version=CANARY)
         client = guarded.admin if operation.admin else guarded.main
         for credential in credentials:
             headers = {"Authorization": f"Bearer {credential}", "User-Agent": CANARY, "Idempotency-Key": CANARY}

@@ -9,6 +9,7 @@ from rapport.errors import AccessError
 __all__ = ["ALL_TENANTS", "METRICS_READ", "OF_INSTALLATION", "SCOPES", "check_scopes", "check_tenant"]
 
 METRICS_READ = "metrics:read"
+_INFER = "models:infer"
 _ADMIN = "admin"
 
 SCOPES: Mapping[str, str] = {
@@ -16,12 +17,14 @@ SCOPES: Mapping[str, str] = {
     "events:write": "give events",
     "feedback:write": "give feedback",
     "decisions:read": "read decisions that were made, and why",
+    _INFER: "ask the models by themselves",
     METRICS_READ: "read metrics",
     _ADMIN: "the details of health, the service's pages and its description",
 }
 
-OF_INSTALLATION = frozenset({METRICS_READ, _ADMIN})
-"""Scopes over what tells of all tenants at once: a caller of one tenant cannot have them."""
+OF_INSTALLATION = frozenset({_INFER, METRICS_READ, _ADMIN})
+"""Scopes over what tells of all tenants at once, as models do that learned from all: a caller of one tenant cannot have
+them."""
 
 ALL_TENANTS = "*"
 """Written where a tenant is asked for: the whole installation."""

@@ -52,7 +52,7 @@ def create(
 ) -> None:
     """Make a key. It is shown once, and kept as a hash.
 
-    Scopes: decide, events:write, feedback:write, decisions:read, metrics:read, admin.
+    Scopes: decide, events:write, feedback:write, decisions:read, models:infer, metrics:read, admin.
 
     Example: rapport keys create webshop-bot --scope decide --scope feedback:write --days 365 --to bot.key
     """

@@ -109,7 +109,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
     ready: bool
     """Whether decisions are answered at all."""
-    status: Literal["ok", "degraded", "starting"]
+    status: Literal["ok", "degraded", "starting", "stopping"]
 
 
 class Health(Readiness, frozen=True):

@@ -100,9 +100,10 @@ class DecisionLog:
         started = time.monotonic()
         try:
             self._bus().publish(messages)
-        except RapportError as error:
+        except Exception as error:  # nobody would start this thread again
             if not self._failing:
-                _logger.warning("decision log: %s (after %.2f s); records wait", error, time.monotonic() - started)
+                said = error if isinstance(error, RapportError) else type(error).__name__
+                _logger.warning("decision log: %s (after %.2f s); records wait", said, time.monotonic() - started)
             self._failing = True
             return False
         self._failing = False

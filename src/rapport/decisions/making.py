@@ -31,6 +31,7 @@ class Turn:
     Attributes:
         as_of_us: the time of the decision, microseconds UTC.
         stale: whether events wait that nobody computes features from.
+        left_out: codes of what was left out for lack of time (`no_time:…`, `overloaded`).
     """
 
     decision_id: str
@@ -39,6 +40,7 @@ class Turn:
     signals: Signals | None
     session: Session
     stale: bool
+    left_out: tuple[str, ...] = ()
 
 
 def make_decision(turn: Turn, scored: Scored, bundle: Bundle) -> Decision:
@@ -98,6 +100,7 @@ def _degraded(turn: Turn, scored: Scored, bundle: Bundle) -> list[str]:
         codes.append(FEATURES_STALE)
     if bundle is NEUTRAL:
         codes.append(POLICY_UNAVAILABLE)
+    codes.extend(turn.left_out)
     return codes
 
 

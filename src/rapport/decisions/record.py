@@ -179,6 +179,10 @@ class DecisionRecord(Decision, frozen=True, kw_only=True):
     intents_version: str = ""
     stages_ms: dict[str, float] = {}
     """Stage of the decision to the milliseconds that it took."""
+    deadline_ms: int | None = None
+    """How long the request was allowed to take; null: it did not say."""
+    waited_ms: float = 0.0
+    """How long it had waited for its turn when the decision began."""
     software: str = ""
     """Rapport's version."""
     schema_version: Literal[1] = 1

@@ -19,6 +19,8 @@ from rapport.decisions.degraded import (
     FEATURES_UNAVAILABLE,
     INTERNAL_ERROR,
     NO_CONSENT,
+    NO_TIME,
+    OVERLOADED,
     UNKNOWN_CUSTOMER,
     cause_of,
 )
@@ -38,6 +40,7 @@ __all__ = ["Replay", "Replayer", "known_of", "turn_of"]
 
 _GIVEN = {UNKNOWN_CUSTOMER, FEATURES_UNAVAILABLE, FEATURES_CORRUPT, NO_CONSENT}
 """Codes that say how the features came, not what became of them."""
+_LEFT_OUT = {NO_TIME, OVERLOADED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,9 @@ class Replayer:
         gone += [found for found in models if isinstance(found, str)]
         if gone or isinstance(bundle, str):
             return Replay(tuple(gone), {})
-        scored = self._scorer(wanted).score(known_of(record))
-        decision = make_decision(turn_of(record), scored, bundle)
+        turn = turn_of(record)
+        scored = self._scorer(wanted).score(turn.known, turn.left_out)
+        decision = make_decision(turn, scored, bundle)
         return Replay((), _differences(record, decision, scored))
 
     def bundle(self, record: DecisionRecord) -> Bundle | str:
@@ -145,7 +149,8 @@ def turn_of(record: DecisionRecord) -> Turn:
     """What a logged decision was made from, models and policy aside."""
     stale = FEATURES_STALE in record.degraded
     known = known_of(record)
-    return Turn(record.decision_id, to_us(record.as_of), known, record.signals, record.session, stale)
+    left_out = tuple(code for code in record.degraded if cause_of(code) in _LEFT_OUT)
+    return Turn(record.decision_id, to_us(record.as_of), known, record.signals, record.session, stale, left_out)
 
 
 def known_of(record: DecisionRecord) -> Known:

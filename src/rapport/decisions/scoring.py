@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport.decisions.degraded import MODEL_UNAVAILABLE, NO_INPUTS
+from rapport.decisions.degraded import MODEL_UNAVAILABLE, NO_INPUTS, NO_REASONS, NO_SCORES, OVERLOADED
 from rapport.decisions.known import Known
 from rapport.decisions.reasons import reason_of
 from rapport.decisions.record import FeatureValue, Reason
@@ -22,6 +22,7 @@ __all__ = ["MODELS", "SEGMENTS", "ChampionSource", "Scored", "Scorer"]
 MODELS = ("purchase_propensity", "escalation_risk")
 """The models that every decision asks."""
 SEGMENTS = "segments"
+_SCORES_LEFT_OUT = frozenset({NO_SCORES, OVERLOADED})
 
 
 class ChampionSource(Protocol):
@@ -75,14 +76,22 @@ class Scorer:
         self._layouts: dict[str, _Layout] = {}
         self._prints: dict[str, tuple[Manifest, str]] = {}
 
-    def score(self, known: Known) -> Scored:
+    def score(self, known: Known, left_out: Collection[str] = ()) -> Scored:
+        """What the models say.
+
+        Args:
+            left_out: codes of what there is no time for (rapport.decisions.degraded).
+        """
         scored = Scored()
+        if left_out and not _SCORES_LEFT_OUT.isdisjoint(left_out):
+            return scored
+        explained = not left_out or NO_REASONS not in left_out
         for name in MODELS:
-            self._ask(name, known, scored)
+            self._ask(name, known, scored, explained)
         self._segment(known, scored)
         return scored
 
-    def _ask(self, name: str, known: Known, scored: Scored) -> None:
+    def _ask(self, name: str, known: Known, scored: Scored, explained: bool) -> None:
         model = self.champions.get(name) if self.champions else None
         if model is None:
             scored.degraded.append(f"{MODEL_UNAVAILABLE}:{name}")
@@ -100,6 +109,8 @@ class Scorer:
         judged = model.judge(known.rows.vector[0], layout.picks)
         scored.scores[name] = round(judged.probability, 6)
         scored.versions[name] = model.version
+        if not explained:
+            return
         amounts, names = judged.contributions, layout.inputs
         scored.contributions[name] = {feature: one for feature, one in zip(names, amounts, strict=True) if one}
         scored.reasons += [

@@ -15,10 +15,12 @@ from rapport.supervisor.logs import open_log, tail
 from rapport.supervisor.state import Paths
 from rapport.triggers.file import FILE
 
-__all__ = ["REFUSED", "apply_declarations", "fingerprint"]
+__all__ = ["REFUSED", "REPOSITORY", "apply_declarations", "fingerprint"]
 
 REFUSED = "refused: "
 """How the line begins on which `feast_apply` tells why."""
+REPOSITORY = "feature_repo"
+"""The folder of the declarations."""
 
 
 def fingerprint(root: Path) -> str:
@@ -58,7 +60,7 @@ def apply_declarations(settings: Settings) -> bool:
 
 def _inputs(root: Path) -> Iterator[Path]:
     yield root / "feature_store.yaml"
-    yield from sorted((root / "feature_repo").rglob("*.py"))
+    yield from sorted((root / REPOSITORY).rglob("*.py"))
     if (root / FILE).is_file():
         yield root / FILE
     yield Path(__file__).parents[1] / "events" / "columns.py"
@@ -78,5 +80,5 @@ def _reason(log: Path) -> str:
     lines = [line for line in tail(log, 40) if line.strip()]
     refused = next((line for line in reversed(lines) if line.startswith(REFUSED)), "")
     if refused:
-        return f"feature_repo: {refused.removeprefix(REFUSED)}"
+        return f"{REPOSITORY}: {refused.removeprefix(REFUSED)}"
     return f"feast apply failed: {lines[-1] if lines else 'it said nothing'} (all of it is in {log})"
