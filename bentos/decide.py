@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import logging
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
+
+import msgspec
 
 from bentos.budget import Budget, Costs
 from bentos.features import Features
@@ -34,21 +37,20 @@ _logger = logging.getLogger(__name__)
 
 
 class _Stages:
-    """How long each stage of a decision took."""
+    """How long each stage of a decision took, and all of it."""
 
     def __init__(self) -> None:
         self._started = self._last = time.perf_counter()
         self.ms: dict[str, float] = {}
+        self.seconds = 0.0
 
     def end(self, name: str) -> None:
         now = time.perf_counter()
         self.ms[name] = round((now - self._last) * 1e3, 3)
         self._last = now
 
-    @property
-    def seconds(self) -> float:
-        """From the beginning to now."""
-        return time.perf_counter() - self._started
+    def end_all(self) -> None:
+        self.seconds = time.perf_counter() - self._started
 
 
 class Decider:
@@ -110,9 +112,11 @@ class Decider:
             log_failure(_logger, error, "a decision failed; a neutral answer was given")
             decision = neutral(new_id(as_of_us), as_of_us)
             record = {"customer_id": "", "features": {}}
+        stages.end_all()
         if logged:
             record |= {"deadline_ms": budget.deadline_ms, "waited_ms": round(waited_s * 1e3, 3)}
-            self._note(decision, record, stages, waited_s)
+            # in the loop's next round: the answer goes out before it
+            asyncio.get_running_loop().call_soon(self._note, decision, record, stages, waited_s)
         return decision
 
     async def _decide(
@@ -171,7 +175,7 @@ class Decider:
         shown = decision if more["customer_id"] else without_person(decision)
         self._log.offer(
             DecisionRecord(
-                **{name: getattr(shown, name) for name in Decision.__struct_fields__},
+                **msgspec.structs.asdict(shown),
                 **more,
                 latency_ms=round(stages.seconds * 1e3, 3),
                 stages_ms=stages.ms,

@@ -11,6 +11,7 @@ import msgspec
 from bentos import schemas
 from bentos.access import Needs
 from bentos.openapi_chatbots import chatbot_paths
+from bentos.openapi_deadline import deadline_parameter
 from bentos.openapi_inference import inference_paths, inference_schemas
 from bentos.openapi_security import with_security
 from rapport.decisions import answers
@@ -103,13 +104,15 @@ def _readyz() -> dict[str, Any]:
 
 def _personalize() -> dict[str, Any]:
     codes = "\n".join(f"- `{code}`: {meaning}" for code, meaning in CODES.items())
-    return _post(
+    operation = _post(
         "Decide what to answer a customer with, and how",
         f"Codes of `degraded`:\n\n{codes}",
         "PersonalizeRequest",
         {"customer_id": "17850", "session_data": {"message": "Where is my parcel?", "locale": "en"}},
         {"200": ("The decision", "Decision"), **_refusals("400", "413", "415")},
     )
+    operation["parameters"] = [deadline_parameter()]
+    return operation
 
 
 def _personalize_batch() -> dict[str, Any]:
@@ -151,6 +154,7 @@ def _events() -> dict[str, Any]:
             **_refusals("409", "413", "415", "429", "503"),
         },
     )
+    operation["parameters"] = [deadline_parameter()]
     for media_type in (NDJSON, COLUMNS):
         operation["requestBody"]["content"][media_type] = {"schema": {"type": "string"}}
     return operation
