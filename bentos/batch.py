@@ -121,7 +121,7 @@ class _Ahead:
     async def read(
         self, customer_id: str, as_of_us: int, within_s: float = float("inf")
     ) -> tuple[FeatureRows, Imagine] | None:
-        return self._ahead.at(self._place) if self._ahead else None
+        return None if self._ahead is None else self._ahead.at(self._place)
 
 
 class _Standing:
