@@ -9,6 +9,8 @@
 #                         ten times what can be taken, for a minute: nothing lost, memory bounded, worked off
 # make fuzz [EVENTS=1000000] [SEED=n]
 #                         hostile events through the decoders of all formats: an event or its refusal comes out
+# make schemathesis [CASES=20000] [SEED=n]
+#                         requests drawn from the OpenAPI description: no answer that it does not know
 # make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make test-engines       the views on Spark and on Flink, each in an environment of its own
@@ -20,7 +22,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million surge fuzz nightly bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million surge fuzz schemathesis nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -87,10 +89,15 @@ surge: sync
 fuzz: sync
 	@$(BIN)/python -m tests.fuzz --events $(if $(filter file,$(origin EVENTS)),1000000,$(EVENTS)) $(if $(SEED),--seed $(SEED))
 
+# CASES has the oracle's default unless it is given.
+schemathesis: sync
+	@$(BIN)/python -m tests.described --cases $(if $(filter file,$(origin CASES)),20000,$(CASES)) $(if $(SEED),--seed $(SEED))
+
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
 	$(BIN)/pytest -m slow
 	$(MAKE) test-engines chaos kafka-million surge fuzz
+	$(MAKE) schemathesis CASES=20000
 
 engines:
 	@for name in spark flink quix; do deploy/install-engine.sh "$$name"; done
