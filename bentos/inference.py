@@ -158,11 +158,11 @@ class InferenceRoutes:
         return json_answer(model_metadata(offer, tuple(models.model(offer.name).versions)))
 
     async def _model_ready(self, request: Request) -> Response:
+        models = self._running()
         name, version = _named(request)
-        kept = self._running().model(name)
-        ready = kept.champion is not None if version is None else version in kept.versions
-        if version is not None and not ready:
-            self._running().offer(name, version)
+        if version is not None:
+            models.offer(name, version)
+        ready = version is not None or models.model(name).champion is not None
         return json_answer({"name": name, "ready": ready}, 200 if ready else 503)
 
     async def _server(self, request: Request) -> Response:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +51,11 @@ def mlserver(models: NoiseModels, tmp_path_factory: pytest.TempPathFactory) -> I
     except ServiceError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("exported")
-    assert export_for_mlserver(models.folder, folder, NAMES) == dict.fromkeys(NAMES, "3")
+    root = {"RAPPORT_ROOT": str(models.folder.parents[1])}
+    command = [sys.executable, "-m", "rapport.cli", "export-models", str(folder), "--json"]
+    done = subprocess.run(command, env={**os.environ, **root}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == dict.fromkeys(NAMES, "3")
     with MlServer(python, folder) as server:
         yield server
 
