@@ -15,6 +15,7 @@ from rapport.access import SCOPES
 from rapport.testing.models import NoiseModels
 from rapport.testing.project import Project
 from rapport.testing.served import wait_for
+from rapport.webhooks import example_text
 from tests.described.run import Port, check_port
 from tests.serving.guarded_world import Guarded
 from tests.serving.serving_world import ROOT, declared
@@ -22,7 +23,14 @@ from tests.telling import teller
 
 PATIENT = {"RAPPORT_DEADLINE_MS": "250", "RAPPORT_REDIS_TIMEOUT_MS": "200", "RAPPORT_INTAKE_MAX_LAG": "1000000000"}
 """Nobody takes the events off the bus."""
-AT_ONCE = 250
+PLATFORMS = """\
+rasa: {}
+dialogflow_es: {}
+dialogflow_cx: {}
+chatwoot: {url: "http://127.0.0.1:9", token_file: bot.token, secret_file: bot.secret}
+bot_framework: {app_id: app-1, password_file: bot.password, openid_url: "http://127.0.0.1:9/openid"}
+"""
+AT_ONCE = 120
 """Random requests of an operation per run: thousands of cases, so that each seed is soon over."""
 
 
@@ -35,6 +43,7 @@ def main() -> int:
         project = Project(Path(folder), ROOT)
         project.apply(declared())
         _serve_models(project)
+        _serve_platforms(project.root)
         guarded = Guarded(project, PATIENT)
         try:
             guarded.served.wait_ready()
@@ -51,6 +60,17 @@ def _serve_models(project: Project) -> None:
     models.build_segments("1")
     for name in ("purchase_propensity", "escalation_risk", "segments"):
         models.promote(name, "1")
+
+
+def _serve_platforms(root: Path) -> None:
+    """A source of webhooks and all chatbot platforms; of those that sign, requests without a signature are refused."""
+    (root / "webhooks").mkdir()
+    (root / "webhooks" / "shop.yaml").write_text(example_text("shop"))
+    (root / "chatbots.yaml").write_text(PLATFORMS)
+    secrets = [root / name for name in ("webhooks/shop.secret", "bot.token", "bot.secret", "bot.password")]
+    for number, path in enumerate(secrets):
+        path.write_text(f"{number} 9f2c7d18e4b05a63a1d7c3f08e6b5294")
+        path.chmod(0o600)
 
 
 def _check(guarded: Guarded, cases: int, seed: int) -> int:
