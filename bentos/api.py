@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.access import (
     ADMIN,
@@ -25,11 +25,15 @@ from bentos.access import (
     SIGNED,
     Needs,
     caller_of,
+    charge,
     let_in,
     mark,
 )
+from bentos.batch import BATCH_LIMIT_BYTES, PERSONALIZE_LIMIT_BYTES, customers_in, parse_batch
 from bentos.body import json_answer, read_body, require_type
+from bentos.budget import budget_of
 from bentos.chatbot_routes import ChatbotRoutes
+from bentos.drain import Drain
 from bentos.inference import InferenceRoutes, protocol_refusal
 from bentos.metrics import render
 from bentos.openapi import openapi_json
@@ -55,9 +59,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Api", "json_answer"]
 
-PERSONALIZE_LIMIT_BYTES = 64 * 1024
 FEEDBACK_LIMIT_BYTES = 16 * 1024
 MAX_KEY = 256
+HOT = ("/personalize",)
+"""What is asked at every turn of a conversation."""
 PARSERS = {JSON: parse_events, NDJSON: parse_lines, COLUMNS: parse_columns}
 """Of each media type of events, what reads a body."""
 STARTING = Health(
@@ -74,17 +79,21 @@ class Api:
     """The routes over one runtime, which the service's start puts in place.
 
     Attributes:
+        drain: how the process ends; None: at once.
         needs: what each (method, path) needs.
+        hot: path to an application of that POST alone, without what looks for routes.
         app: all routes, for one port.
         open_app, admin_app: the same for two.
     """
 
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
+        self.drain: Drain | None = None
         self.needs: dict[tuple[str, str], Needs] = {}
         self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
         self._inference = InferenceRoutes(lambda: self._running.inference)
         routes = self._routes()
+        self.hot = {route.path: _alone(route.endpoint) for route in routes if route.path in HOT}
         admin = [route for route in routes if self._is_admin(route)]
         assets = Mount("/docs/assets", swagger_files())
         self.app = _application(routes, assets)
@@ -101,6 +110,7 @@ class Api:
         return [
             self._route("/personalize", self._personalize, "POST", DECIDE),
             self._route("/events", self._events, "POST", EVENTS),
+            self._route("/personalize/batch", self._personalize_batch, "POST", DECIDE),
             self._route("/feedback", self._feedback, "POST", FEEDBACK),
             self._route("/webhooks/{source}", self._webhook, "POST", SIGNED),
             *(self._route(*route) for route in self._chatbots.routes()),
@@ -119,6 +129,11 @@ class Api:
         return any(self.needs[method, route.path].admin for method in route.methods or () if method != "HEAD")
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the process was told to end."""
+        return self.drain is not None and self.drain.has_begun
+
+    @property
     def _running(self) -> Runtime:
         if self.runtime is None:
             raise Refusal(503, "starting", "", "the service is starting; ask again in a second", {"Retry-After": "1"})
@@ -128,12 +143,19 @@ class Api:
         require_type(request, JSON)
         wanted = decode_body(_personalize, await read_body(request, PERSONALIZE_LIMIT_BYTES))
         caller_of(request).require_customers((wanted.customer_id,))
-        return json_answer(await self._running.decider.decide(wanted))
+        return json_answer(await self._running.decider.decide(wanted, budget_of(request)))
+
+    async def _personalize_batch(self, request: Request) -> Response:
+        require_type(request, JSON)
+        turns = parse_batch(await read_body(request, BATCH_LIMIT_BYTES))
+        caller_of(request).require_customers(customers_in(turns), "turns")
+        charge(self._running.gate, request, len(turns))
+        return Response(await self._running.batches.decide(turns), media_type=JSON)
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)
         intake = self._running.intake
-        async with intake.place():
+        async with intake.place(budget_of(request).left_s):
             body = await read_body(request, EVENTS_LIMIT_BYTES, gzip=True)
             batch = BatchNumber.of(request.headers, body)
             answer = await intake.take_events(PARSERS[media_type](body), caller_of(request), batch)
@@ -165,7 +187,7 @@ class Api:
     async def _readyz(self, request: Request) -> Response:
         """200 once decisions are answered, also degraded ones: a probe that failed with the online store would take
         every chatbot's answers away. `?strict=1`: 503 unless all is well."""
-        health = self.runtime.health() if self.runtime else STARTING
+        health = self._health_now() if self.runtime else STARTING
         strict = request.query_params.get("strict")
         if strict not in (None, "1"):
             raise Refusal(400, "bad_value", "strict", f"{strict[:80]!r} is not served; 1 is, or leave it away")
@@ -175,7 +197,11 @@ class Api:
         return json_answer(Readiness(health.ready, health.status) if brief else health, 200 if well else 503)
 
     async def _health(self, request: Request) -> Response:
-        return json_answer(self._running.health())
+        return json_answer(self._health_now())
+
+    def _health_now(self) -> Health:
+        health = self._running.health()
+        return msgspec.structs.replace(health, ready=False, status="stopping") if self.is_ending else health
 
     async def _metrics(self, request: Request) -> Response:
         return Response(
@@ -227,6 +253,14 @@ def _application(routes: list[Route], *more: BaseRoute) -> Starlette:
         await _refused(refusal, scope["path"])(scope, receive, send)
 
     return Starlette(routes=[*routes, *more, Mount("/", elsewhere)], exception_handlers={HTTPException: _http_error})
+
+
+def _alone(handler: Handler) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return answer
 
 
 def _refused(refusal: Refusal, path: str) -> Response:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bentos.body import json_answer, read_body, require_type
+from bentos.budget import budget_of
 from bentos.chatbots import Chatbots
 from rapport.chatbots import Reply, bot_framework, chatwoot
 from rapport.chatbots.bot_framework_auth import Connector
@@ -24,6 +25,8 @@ from rapport.intake.refusal import Refusal
 __all__ = ["ChatbotReplies"]
 
 LIMIT_BYTES = 512 * 1024
+CHATWOOT_WAITS_MS, BOT_FRAMEWORK_WAITS_MS = 5_000, 15_000
+"""The platforms' own timeouts of a request to a bot."""
 _object = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -57,7 +60,9 @@ class ChatbotReplies:
             return json_answer({"status": "feedback" if taken else "ignored"})
         if asked.kind == "nothing":
             return json_answer({"status": "ignored"})
-        reply = await chatbots.decide(chatwoot.PLATFORM, asked.turn, record=rules.record)
+        reply = await chatbots.decide(
+            chatwoot.PLATFORM, asked.turn, budget_of(request, CHATWOOT_WAITS_MS), record=rules.record
+        )
         calls = chatwoot.reply_calls(event, reply, rules, loaded.secrets["chatwoot.token_file"][0])
         await _send(chatbots.http, calls, rules.timeout_s)
         return json_answer({"status": "answered" if calls else "ignored"})
@@ -77,7 +82,8 @@ class ChatbotReplies:
             raise _unreachable(str(error)) from None
         asked = bot_framework.asked(activity, rules)
         if asked.kind == "decide":
-            reply = await chatbots.decide(bot_framework.PLATFORM, asked.turn, record=rules.record)
+            budget = budget_of(request, BOT_FRAMEWORK_WAITS_MS)
+            reply = await chatbots.decide(bot_framework.PLATFORM, asked.turn, budget, record=rules.record)
             return await _answer(chatbots, connector, activity, reply)
         if asked.kind == "feedback":
             await chatbots.feedback(bot_framework.PLATFORM, asked.turn, asked.said)
@@ -109,7 +115,7 @@ def _unsigned(error: SignatureRefused) -> Refusal:
 
 
 def _unreachable(detail: str) -> Refusal:
-    return Refusal(503, "platform_unavailable", "", detail)
+    return Refusal(503, "platform_unavailable", "", detail, {"Retry-After": "2"})
 
 
 async def _send(http: httpx.AsyncClient, calls: Sequence[Call], timeout_s: float) -> None:

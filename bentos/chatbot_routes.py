@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from bentos.access import DECIDE, PLATFORM, SIGNED, Needs, caller_of
 from bentos.body import json_answer, read_body, require_type
+from bentos.budget import Budget, budget_of
 from bentos.chatbot_replies import ChatbotReplies, not_served
 from bentos.chatbots import Chatbots
 from bentos.schemas import ContextRequest
@@ -31,6 +32,8 @@ RASA_LIMIT_BYTES = 4 * 1024 * 1024
 """A tracker has all events of its conversation, and the domain comes with it."""
 DIALOGFLOW_LIMIT_BYTES = 512 * 1024
 CONTEXT_LIMIT_BYTES = 64 * 1024
+DIALOGFLOW_WAITS_MS = 5_000
+"""Dialogflow's own timeout of a webhook."""
 Handler = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ class ChatbotRoutes:
         chatbots = self._running()
         rules = _served(chatbots.loaded.bots.rasa, "rasa")
         require_type(request, JSON)
+        budget = budget_of(request)
         body = await read_body(request, RASA_LIMIT_BYTES, deflate=True)
         try:
             call = _any.decode(body) if body else None
@@ -80,7 +84,7 @@ class ChatbotRoutes:
         if broken:
             return json_answer({"error": broken, "request_body": call}, 422)
         try:
-            return await _rasa_answer(chatbots, call, rules)
+            return await _rasa_answer(chatbots, call, rules, budget)
         except Refusal as refusal:
             return json_answer(rasa.rejection(call["next_action"], refusal.detail), 400)
         except Exception as error:  # Rasa is told in the shape that it knows
@@ -100,7 +104,8 @@ class ChatbotRoutes:
         rules = _served(chatbots.loaded.bots.dialogflow_es, "dialogflow_es")
         payload = await _payload(request)
         asked = dialogflow_es.asked(payload, rules)
-        reply = await _replied(chatbots, dialogflow_es.PLATFORM, asked, rules.record)
+        budget = budget_of(request, DIALOGFLOW_WAITS_MS)
+        reply = await _replied(chatbots, dialogflow_es.PLATFORM, asked, budget, rules.record)
         answer = dialogflow_es.reply_answer(payload, reply, rules) if reply else dialogflow_es.thanks_answer()
         return json_answer(answer)
 
@@ -109,7 +114,8 @@ class ChatbotRoutes:
         rules = _served(chatbots.loaded.bots.dialogflow_cx, "dialogflow_cx")
         payload = await _payload(request)
         asked = dialogflow_cx.asked(payload, rules)
-        reply = await _replied(chatbots, dialogflow_cx.PLATFORM, asked, rules.record)
+        budget = budget_of(request, DIALOGFLOW_WAITS_MS)
+        reply = await _replied(chatbots, dialogflow_cx.PLATFORM, asked, budget, rules.record)
         answer = dialogflow_cx.reply_answer(payload, reply, rules) if reply else dialogflow_cx.thanks_answer()
         return json_answer(answer)
 
@@ -117,10 +123,10 @@ class ChatbotRoutes:
         require_type(request, JSON)
         wanted = decode_body(_context, await read_body(request, CONTEXT_LIMIT_BYTES))
         caller_of(request).require_customers((wanted.customer_id,))
-        return json_answer(await self._running().context(wanted))
+        return json_answer(await self._running().context(wanted, budget_of(request)))
 
 
-async def _rasa_answer(chatbots: Chatbots, call: Mapping[str, Any], rules: Rasa) -> Response:
+async def _rasa_answer(chatbots: Chatbots, call: Mapping[str, Any], rules: Rasa, budget: Budget) -> Response:
     if not call.get("next_action"):
         return json_answer(None)
     asked = rasa.asked(call, rules)
@@ -130,16 +136,16 @@ async def _rasa_answer(chatbots: Chatbots, call: Mapping[str, Any], rules: Rasa)
         if not await chatbots.feedback(rasa.PLATFORM, asked.turn, asked.said):
             return json_answer(rasa.rejection(rasa.FEEDBACK, rasa.NOTHING_SAID), 400)
         return json_answer(rasa.feedback_answer(call))
-    reply = await chatbots.decide(rasa.PLATFORM, asked.turn, record=rules.record)
+    reply = await chatbots.decide(rasa.PLATFORM, asked.turn, budget, record=rules.record)
     return json_answer(rasa.reply_answer(call, reply, rules))
 
 
-async def _replied(chatbots: Chatbots, platform: str, asked: Asked, record: bool) -> Reply | None:
+async def _replied(chatbots: Chatbots, platform: str, asked: Asked, budget: Budget, record: bool) -> Reply | None:
     """The reply to a turn; None for feedback, which was taken."""
     if asked.kind == "feedback":
         await chatbots.feedback(platform, asked.turn, asked.said)
         return None
-    return await chatbots.decide(platform, asked.turn, record=record)
+    return await chatbots.decide(platform, asked.turn, budget, record=record)
 
 
 async def _payload(request: Request) -> dict[str, Any]:

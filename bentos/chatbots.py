@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from bentos.budget import Budget
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
 from bentos.intake import Intake
@@ -21,8 +22,8 @@ from rapport.chatbots import LoadedBots, Reply, Said, Turn, context_text, load_b
 from rapport.chatbots.declared import DEFAULT_BOTS
 from rapport.clock import Clock, from_us
 from rapport.decisions.answers import ContextAnswer
-from rapport.decisions.degraded import NO_CONSENT
-from rapport.decisions.known import known_from
+from rapport.decisions.degraded import FEATURES_UNAVAILABLE, INTERNAL_ERROR, NO_CONSENT, NO_FEATURES, OVERLOADED
+from rapport.decisions.known import Known, known_from
 from rapport.errors import MappingError
 from rapport.events.schema import ChatMessage
 from rapport.intake.refusal import Refusal
@@ -31,7 +32,10 @@ from rapport.stamps import Stamps, stamps_of
 __all__ = ["Chatbots"]
 
 MOST_WAITING = 1_000
+LAST_MESSAGES_S = 2.0
 _MAX_ID = 128
+_UNREAD = frozenset({FEATURES_UNAVAILABLE, NO_FEATURES, OVERLOADED, INTERNAL_ERROR})
+"""Codes of decisions whose features were not read; they are not asked for a second time."""
 _logger = logging.getLogger(__name__)
 
 
@@ -77,11 +81,11 @@ class Chatbots:
         if self.problem:
             raise MappingError(self.problem)
 
-    async def decide(self, platform: str, turn: Turn, *, record: bool) -> Reply:
+    async def decide(self, platform: str, turn: Turn, budget: Budget, *, record: bool) -> Reply:
         """The reply to a turn; its message is recorded afterwards, if `record`, unless the customer is not known by
         name or has refused personalization."""
         session = SessionData(message=turn.message, channel=turn.channel, locale=turn.locale)
-        decision = await self._decider.decide(PersonalizeRequest(turn.customer_id, session))
+        decision = await self._decider.decide(PersonalizeRequest(turn.customer_id, session), budget)
         self._metrics.chatbots[platform, "anonymous" if turn.anonymous else "decided"] += 1
         if record and turn.message and not turn.anonymous and NO_CONSENT not in decision.degraded:
             self._record_later(platform, turn)
@@ -108,16 +112,24 @@ class Chatbots:
         self._metrics.chatbots[platform, "feedback"] += 1
         return True
 
-    async def context(self, request: ContextRequest) -> ContextAnswer:
+    async def context(self, request: ContextRequest, budget: Budget) -> ContextAnswer:
         """What a language model should know. Neither logged nor counted as a decision."""
         wanted = PersonalizeRequest(request.customer_id, request.session_data)
-        decision = await self._decider.decide(wanted, logged=False)
-        as_of_us = self._clock.now_us()
-        found = await self._features.read(request.customer_id, as_of_us)
-        known = known_from(found[0] if found else None, as_of_us)
+        decision = await self._decider.decide(wanted, budget, logged=False)
+        known = Known()
+        if not _UNREAD.intersection(decision.degraded):
+            known = await self._read(request.customer_id, budget)
         made = context_text(decision, known.features, request.budget_tokens)
         self._metrics.chatbots["context", "answered"] += 1
         return ContextAnswer(made.text, made.tokens, made.left_out, decision.degraded)
+
+    async def _read(self, customer_id: str, budget: Budget) -> Known:
+        as_of_us = self._clock.now_us()
+        try:
+            found = await self._features.read(customer_id, as_of_us, budget.left_s)
+        except TimeoutError:
+            found = None
+        return known_from(found[0] if found else None, as_of_us)
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -127,8 +139,13 @@ class Chatbots:
         return self._http
 
     async def stop(self) -> None:
-        """Wait for the messages that are being recorded, and close connections to platforms."""
-        await asyncio.gather(*self._waiting)
+        """Wait a moment for the messages that are being recorded, and close connections to platforms."""
+        if self._waiting:
+            _, lost = await asyncio.wait(self._waiting, timeout=LAST_MESSAGES_S)
+            for task in lost:
+                task.cancel()
+            if lost:
+                _logger.warning("%d messages were not recorded before the service ended", len(lost))
         if self._http is not None:
             await self._http.aclose()
 

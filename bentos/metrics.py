@@ -49,6 +49,8 @@ class Metrics:
 
     decisions: int = 0
     latency: Histogram = field(default_factory=Histogram)
+    waits: Histogram = field(default_factory=Histogram)
+    """How long requests had waited for their turn when their decision began."""
     degraded: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
     store_errors: Counter[str] = field(default_factory=Counter)
@@ -56,6 +58,8 @@ class Metrics:
     """(topic, accepted, the refusal's reason, or repeated: of a numbered batch that was there) to events."""
     webhooks: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(source, the answer's status or the reason why it was refused) to requests."""
+    batch_turns: Counter[str] = field(default_factory=Counter)
+    """decided or refused to turns of batches; those that were decided are decisions, too."""
     chatbots: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(platform, what became of a turn, of its message, or of feedback) to how often."""
     inference: Histogram = field(default_factory=Histogram)
@@ -66,6 +70,8 @@ class Metrics:
     """(path, HTTP status) to answers."""
     gauges: Callable[[], Mapping[str, float]] = dict
     """Name to value of what is looked up when the metrics are read."""
+    circuit_opened: Callable[[], int] = int
+    """How often the online store has come to be left alone."""
     lost_records: Callable[[], tuple[int, int]] = lambda: (0, 0)
     """Decision records (published, dropped)."""
     versions: Callable[[], Mapping[str, str]] = dict
@@ -76,6 +82,7 @@ class Metrics:
 
 _GAUGES = {
     "rapport_decision_log_depth": "Decision records that wait for the bus",
+    "rapport_decisions_deciding": "Decisions that have begun and not ended",
     "rapport_feature_store_circuit_open": "1 while the online store is not asked, because it did not answer",
     "rapport_intake_lag": "Events that wait for ingest, as last seen when some were given",
     "rapport_features_stale": "1 while events wait and nobody computes features from them",
@@ -91,14 +98,18 @@ class _Families(Collector):
     def collect(self) -> Iterable[Metric]:
         metrics = self._metrics
         yield CounterMetricFamily("rapport_decisions", "Decisions answered", value=metrics.decisions)
-        yield _times("rapport_decision_seconds", "Time to decide, seconds", metrics.latency)
+        yield _histogram("rapport_decision_seconds", "Time to decide, seconds", metrics.latency)
+        yield _histogram("rapport_decision_wait_seconds", "Time that requests waited for their turn", metrics.waits)
         yield _counter("rapport_decisions_degraded", "Decisions by what they did without", "cause", metrics.degraded)
         yield _counter("rapport_decision_rules", "Decisions by the policy's rule", "rule", metrics.rules)
+        yield _counter("rapport_batch_turns", "Turns of batches", "result", metrics.batch_turns)
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
+        opened = metrics.circuit_opened()
+        yield CounterMetricFamily("rapport_feature_store_circuit_opened", "Times it opened", value=opened)
         yield _pairs("rapport_events", "Events given", ("topic", "result"), metrics.events.items())
         yield _pairs("rapport_webhooks", "Webhooks", ("source", "result"), metrics.webhooks.items())
         yield _pairs("rapport_chatbots", "Chatbots", ("platform", "result"), metrics.chatbots.items())
-        yield _times("rapport_inference_seconds", "Time of an inference, seconds", metrics.inference)
+        yield _histogram("rapport_inference_seconds", "Time of an inference, seconds", metrics.inference)
         yield _pairs("rapport_inference_rows", "Rows of inferences", ("model", "version"), metrics.inferred.items())
         yield _pairs("rapport_http_answers", "HTTP answers", ("path", "status"), metrics.answers.items())
         published, dropped = metrics.lost_records()
@@ -135,9 +146,9 @@ def _text(path: Path | None) -> bytes:
         return b""
 
 
-def _times(name: str, text: str, times: Histogram) -> HistogramMetricFamily:
+def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, text)
-    family.add_metric([], times.cumulated(), times.total_s)
+    family.add_metric([], histogram.cumulated(), histogram.total_s)
     return family
 
 

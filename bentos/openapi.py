@@ -11,6 +11,7 @@ import msgspec
 from bentos import schemas
 from bentos.access import Needs
 from bentos.openapi_chatbots import chatbot_paths
+from bentos.openapi_deadline import deadline_parameter
 from bentos.openapi_inference import inference_paths, inference_schemas
 from bentos.openapi_security import with_security
 from rapport.decisions import answers
@@ -37,9 +38,11 @@ def openapi() -> dict[str, Any]:
     """The description as plain values."""
     types = [
         schemas.PersonalizeRequest,
+        schemas.BatchRequest,
         schemas.FeedbackRequest,
         schemas.ContextRequest,
         answers.ContextAnswer,
+        answers.BatchAnswer,
         answers.FeedbackAnswer,
         answers.EventsAnswer,
         answers.WebhookAnswer,
@@ -53,6 +56,8 @@ def openapi() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     components = _with_decimals(components)
     components["FeedbackRequest"]["anyOf"] = [_says(name) for name in ("csat", "nps", "resolved", "resolution_time_s")]
+    # its decoder leaves them to be checked one by one
+    components["BatchRequest"]["properties"]["turns"]["items"] = {"$ref": _REF.format(name="PersonalizeRequest")}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -71,6 +76,7 @@ def openapi() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     return {
         "/personalize": {"post": _personalize()},
+        "/personalize/batch": {"post": _personalize_batch()},
         "/events": {"post": _events()},
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
@@ -104,12 +110,30 @@ def _readyz() -> dict[str, Any]:
 
 def _personalize() -> dict[str, Any]:
     codes = "\n".join(f"- `{code}`: {meaning}" for code, meaning in CODES.items())
-    return _post(
+    operation = _post(
         "Decide what to answer a customer with, and how",
         f"Codes of `degraded`:\n\n{codes}",
         "PersonalizeRequest",
         {"customer_id": "17850", "session_data": {"message": "Where is my parcel?", "locale": "en"}},
         {"200": ("The decision", "Decision"), **_refusals("400", "408", "413", "415", "503")},
+    )
+    operation["parameters"] = [deadline_parameter()]
+    return operation
+
+
+def _personalize_batch() -> dict[str, Any]:
+    turns = [
+        {"customer_id": "17850", "session_data": {"message": "Where is my parcel?"}},
+        {"customer_id": "17851"},
+    ]
+    return _post(
+        "Decide many turns",
+        f"Up to {schemas.MOST_TURNS} turns, 2 MiB. Each has a result, in their order: the decision that POST "
+        "/personalize would have made, or the error that it would have answered. All are of one time. Counts as many "
+        "requests as it has turns.",
+        "BatchRequest",
+        {"turns": turns},
+        {"200": ("A result for each turn", "BatchAnswer"), **_refusals("400", "408", "413", "415", "429", "503")},
     )
 
 
@@ -145,6 +169,7 @@ def _events() -> dict[str, Any]:
         COLUMNS: {"schema": _columns_request()},
     }
     operation["parameters"] = [
+        deadline_parameter(),
         _header(SENDER_HEADER, "^[0-9a-f]{32}$", "Names the sender of numbered batches"),
         _header(BATCH_HEADER, "^[1-9][0-9]{0,8}$", "The batch's number: one that comes again counts once"),
     ]
@@ -224,7 +249,7 @@ _REFUSALS = {
     "404": "There is no such thing: source, or decision",
     "413": "The body is too large",
     "415": "The Content-Type or the Content-Encoding is not served",
-    "429": "The bus is full, ingest is behind, or too many look-ups wait; ask again after Retry-After seconds",
+    "429": "The bus is full, ingest is behind, or too many look-ups or batches wait: ask again after Retry-After",
     "503": "The service is starting, or bus or archive does not answer; ask again after Retry-After seconds",
 }
 

@@ -11,17 +11,17 @@ import redis
 import redis.asyncio
 
 from bentos.background import Background
+from bentos.batch import Batches
 from bentos.chatbots import Chatbots
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
-from bentos.freshness import Freshness
 from bentos.health import health_of
 from bentos.inference import Inference
 from bentos.intake import Intake
-from bentos.kept import KeptViews
 from bentos.lookup import Lookup
 from bentos.metrics import Metrics
 from bentos.pressure import Pressure
+from bentos.queueing import Queue
 from bentos.schemas import PersonalizeRequest, SessionData
 from bentos.webhooks import Webhooks
 from bentos.worldtime import FollowedClock
@@ -32,6 +32,8 @@ from rapport.clock import WORLD_CLOCK_KEY
 from rapport.dead_letters import expire_letters
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
+from rapport.decisions.freshness import Freshness
+from rapport.decisions.kept import FEATURE_SERVICE, KeptViews
 from rapport.decisions.scoring import MODELS, SEGMENTS, Scorer
 from rapport.errors import AccessError, BusError, MappingError, ServiceError, StoreUnavailable
 from rapport.inference import KeptVersions
@@ -44,7 +46,6 @@ from rapport.webhooks.sources import webhooks_folder
 
 __all__ = ["Runtime"]
 
-FEATURE_SERVICE = "personalization"
 BUS_TIMEOUT_S = 1.0
 WARM_UP_DECISIONS = 50
 DAY_US = 86_400_000_000
@@ -74,6 +75,7 @@ class Runtime:
         self.clock = FollowedClock()
         self.metrics = Metrics(
             gauges=self._gauges,
+            circuit_opened=lambda: self.features.breaker.opened,
             lost_records=self._lost_records,
             versions=self._versions,
             policy=lambda: self._policy.bundle.versions,
@@ -81,6 +83,7 @@ class Runtime:
         self.log = DecisionLog(self.bus)
         self.features = FeatureGateway(settings.deadline_ms / 1e3, self.metrics)
         self.scorer = Scorer()
+        self._queue = Queue(settings.queue_ms / 1e3)
         self.inference = Inference(self.metrics)
         self.lookup = Lookup(settings, self.bus, self.log)
         self._pressure = Pressure(self.bus, settings.intake_max_lag)
@@ -94,9 +97,10 @@ class Runtime:
             self.clock,
             self.log,
             self.metrics,
+            self._queue,
             stale=lambda: self._freshness.stale,
         )
-
+        self.batches = Batches(self.decider, self.features, self.clock, self.metrics)
         self.chatbots = Chatbots(
             settings.root / (settings.chatbots_file or "chatbots.yaml"),
             self.decider,
@@ -194,10 +198,16 @@ class Runtime:
         try:
             if self._side is None:
                 self._side = connect_async(self._settings)
-            self.clock.follow(await self._side.get(WORLD_CLOCK_KEY))
-        except (redis.RedisError, ServiceError):
+            published = await self._side.get(WORLD_CLOCK_KEY)
+        except (redis.ConnectionError, redis.TimeoutError, ServiceError):
             # the step "online store" tells of it; the last clock goes on
             return
+        except redis.RedisError as error:
+            raise ServiceError(f"the Redis key {WORLD_CLOCK_KEY} cannot be read ({error}): delete it") from None
+        try:
+            self.clock.follow(published)
+        except ValueError as error:
+            raise ServiceError(f"{error}; meanwhile the last clock goes on") from None
 
     async def _keep_bus(self) -> None:
         self._bus_well = False
@@ -254,6 +264,7 @@ class Runtime:
     def _gauges(self) -> dict[str, float]:
         return {
             "rapport_decision_log_depth": self.log.depth,
+            "rapport_decisions_deciding": float(self._queue.deciding),
             "rapport_feature_store_circuit_open": float(self.features.breaker.is_open),
             "rapport_intake_lag": float(self._pressure.lag),
             "rapport_features_stale": float(self._freshness.stale),

@@ -6,13 +6,17 @@ the routes are an ASGI application mounted in it, which halves the latency of an
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import Any
 
 import bentoml
 
 from bentos.admin_port import AdminPort
 from bentos.api import Api
+from bentos.drain import Drain
 from bentos.front import Front
+from bentos.listening import Listening
 from rapport.access import require_safe
 from rapport.settings import disable_telemetry, load_settings
 
@@ -20,6 +24,8 @@ __all__ = ["Personalization"]
 
 # This module is the entry point of BentoML's processes: nothing earlier can do it.
 disable_telemetry()
+
+SWITCH_INTERVAL_S = 0.0005
 
 _api = Api()
 
@@ -47,11 +53,20 @@ class _Personalization:
         # BentoML imports this module in two processes, and only one of them serves
         from bentos.runtime import Runtime
 
+        # uvicorn prepares a line for each answer, though nobody is to write it
+        logging.getLogger("uvicorn.access").propagate = False
+        # what runs in threads gives way to a decision within a millisecond, not five
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = load_settings()
         require_safe(settings)
         runtime = Runtime(settings)
         await runtime.start()
         _api.runtime = runtime
+        listening = Listening.found()
+        if listening is not None:
+            listening.time_requests()
+            _api.drain = Drain(listening, settings.drain_s)
+            _api.drain.arm()
         if runtime.has_admin_port:
             self._admin_port = AdminPort(settings, _api.admin_app)
             self._admin_port.start()

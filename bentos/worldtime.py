@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from rapport.clock import Clock, SystemClock, WorldClock, rate_of
+from rapport.clock import LAST_US, Clock, SystemClock, parse_clock, rate_of
 
 __all__ = ["FollowedClock"]
 
@@ -17,7 +15,7 @@ class FollowedClock:
         self._clock: Clock = self._system
 
     def now_us(self) -> int:
-        return self._clock.now_us()
+        return min(self._clock.now_us(), LAST_US)
 
     @property
     def rate(self) -> float:
@@ -25,12 +23,9 @@ class FollowedClock:
         return rate_of(self._clock)
 
     def follow(self, published: bytes | None) -> None:
-        """Take the clock in `published` (the value of WORLD_CLOCK_KEY); None: the system's. Anything else that is not a
-        clock is ignored: the last one goes on."""
-        if published is None:
-            self._clock = self._system
-            return
-        try:
-            self._clock = msgspec.json.decode(published, type=WorldClock)
-        except msgspec.MsgspecError:
-            return
+        """Take the clock in `published` (the value of WORLD_CLOCK_KEY); None: the system's.
+
+        Raises:
+            ValueError: it is no clock; the last one goes on.
+        """
+        self._clock = self._system if published is None else parse_clock(published)

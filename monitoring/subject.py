@@ -38,6 +38,9 @@ _WITHOUT_INPUTS = frozenset(
         "no_inputs",
         "model_unavailable",
         "internal_error",
+        "overloaded",
+        "no_time:features",
+        "no_time:scores",
     }
 )
 
@@ -147,8 +150,13 @@ def _made_by(log: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
 
 def _had_inputs(codes: Iterable[str], model: str) -> bool:
     """Whether nothing was missing that this model reads. A code is `cause` or `cause:model`."""
-    parts = (code.partition(":") for code in codes)
-    return not any(cause in _WITHOUT_INPUTS and name in ("", model) for cause, _, name in parts)
+    return not any(code in _WITHOUT_INPUTS or _cause_of(code, model) in _WITHOUT_INPUTS for code in codes)
+
+
+def _cause_of(code: str, model: str) -> str:
+    """The code without the name of this model; "" when it is another's."""
+    cause, _, name = code.partition(":")
+    return cause if name in ("", model) else ""
 
 
 def _sampled(frame: pd.DataFrame) -> pd.DataFrame:

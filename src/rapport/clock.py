@@ -13,9 +13,22 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["WORLD_CLOCK_KEY", "Clock", "SystemClock", "WorldClock", "from_us", "rate_of", "to_us"]
+__all__ = [
+    "LAST_US",
+    "WORLD_CLOCK_KEY",
+    "Clock",
+    "SystemClock",
+    "WorldClock",
+    "from_us",
+    "parse_clock",
+    "rate_of",
+    "to_us",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_US = 253_402_300_799_000_000
+"""The last second of the year 9999, which no date comes after."""
+_FASTEST = 1_000_000
 WORLD_CLOCK_KEY = "rapport:clock"
 """Redis key of the world clock's JSON; absent: the system's time."""
 
@@ -44,6 +57,26 @@ class WorldClock(msgspec.Struct, frozen=True):
     def at(self, system_us: int) -> int:
         """The world's time at a system time, both in microseconds."""
         return self.anchor_world_us + round((system_us - self.anchor_system_us) * self.rate)
+
+
+def parse_clock(published: bytes) -> WorldClock:
+    """The clock in the value of WORLD_CLOCK_KEY.
+
+    Raises:
+        ValueError: it is none, or its time is not one of the years 1970 to 9999; says what is allowed.
+    """
+    try:
+        clock = msgspec.json.decode(published, type=WorldClock)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"the Redis key {WORLD_CLOCK_KEY} is not a world clock ({error}): repair or delete it"
+        ) from None
+    if not 0 <= clock.rate <= _FASTEST or not 0 <= clock.now_us() <= LAST_US:
+        raise ValueError(
+            f"the world clock in the Redis key {WORLD_CLOCK_KEY} gives no time of the years 1970 to 9999, or its rate "
+            f"is not one of 0 to {_FASTEST:,}: repair or delete it"
+        )
+    return clock
 
 
 def rate_of(clock: Clock) -> float:

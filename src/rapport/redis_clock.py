@@ -6,10 +6,9 @@ import logging
 import time
 from typing import Any
 
-import msgspec
 import redis
 
-from rapport.clock import WORLD_CLOCK_KEY, WorldClock
+from rapport.clock import WORLD_CLOCK_KEY, WorldClock, parse_clock
 from rapport.errors import BusUnavailable
 
 __all__ = ["RedisClock"]
@@ -55,10 +54,10 @@ class RedisClock:
     def _look_up(self) -> WorldClock:
         try:
             found = self._redis.get(WORLD_CLOCK_KEY)
-            return msgspec.json.decode(found, type=WorldClock) if found else _SYSTEM
+            return parse_clock(found) if found else _SYSTEM
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if self._world is None:
                 raise BusUnavailable(f"Redis does not answer for {WORLD_CLOCK_KEY}: {error}") from error
-        except msgspec.MsgspecError as error:
-            _log.error("the Redis key %s is not a world clock (%s): delete or repair it", WORLD_CLOCK_KEY, error)
+        except ValueError as error:
+            _log.error("%s", error)
         return self._world or _SYSTEM

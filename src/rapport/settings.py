@@ -117,7 +117,14 @@ class Settings:
     service_key_file: str = ""
     """File with the API key that they send."""
     deadline_ms: int = 60
-    """Time that a decision may wait for features before it answers without them. 1 to 10,000 ms."""
+    """Time that a decision may wait for features before it answers without them; less, when the request's own deadline
+    leaves less. 1 to 10,000 ms."""
+    queue_ms: int = 50
+    """Time that a request may wait for its turn in the service: when it has waited so long, or would with the decisions
+    that are on their way, it is answered at once by the policy alone (`overloaded`). 0: any time. 0 to 10,000 ms."""
+    drain_s: float = 1.0
+    """Time for which the decision service, told to end, still takes requests and says that it is not ready, so that
+    whoever sends to it looks for another. 0 to 60 s."""
     redis_timeout_ms: int = 50
     """Socket and connect timeout of online reads. 1 to 10,000 ms."""
     bus_max_length: int = 5_000_000
@@ -206,6 +213,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "rate_per_s": (0.01, 1_000_000),
     "jwt_leeway_s": (0, 300),
     "deadline_ms": (1, 10_000),
+    "queue_ms": (0, 10_000),
+    "drain_s": (0, 60),
     "redis_timeout_ms": (1, 10_000),
     "redis_memory_mb": (0, 100_000_000),
     "bus_max_length": (1_000, 1_000_000_000),

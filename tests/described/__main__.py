@@ -30,6 +30,7 @@ dialogflow_cx: {}
 chatwoot: {url: "http://127.0.0.1:9", token_file: bot.token, secret_file: bot.secret}
 bot_framework: {app_id: app-1, password_file: bot.password, openid_url: "http://127.0.0.1:9/openid"}
 """
+_COUNTED = re.compile(r'^rapport_http_answers_total{path="(.*)",status="(\d+)"} (\S+)', re.MULTILINE)
 AT_ONCE = 120
 """Random requests of an operation per run: thousands of cases, so that each seed is soon over."""
 
@@ -91,7 +92,7 @@ def _check(guarded: Guarded, cases: int, seed: int) -> int:
                 faults.append(outcome.text)
         seed += 1
     answered = _statuses(guarded.admin.get("/metrics", headers=told).text)
-    say("answers: " + ", ".join(f"{count:,} x {status}" for status, count in sorted(answered.items())))
+    say("answers: " + ", ".join(f"{count:,} x {said}" for said, count in sorted(answered.items())))
     for text in faults:
         print(text)
     print(f"{total:,} cases, {len(faults)} runs with faults")
@@ -99,10 +100,10 @@ def _check(guarded: Guarded, cases: int, seed: int) -> int:
 
 
 def _statuses(metrics: str) -> Counter[str]:
-    """Status to answers, as the service counts them."""
+    """Status to answers, as the service counts them; those of 500 and over with their path."""
     found: Counter[str] = Counter()
-    for status, count in re.findall(r'^rapport_http_answers_total{.*status="(\d+)"} ([\d.]+)', metrics, re.MULTILINE):
-        found[status] += int(float(count))
+    for path, status, count in _COUNTED.findall(metrics):
+        found[status if status < "500" else f"{status} of {path}"] += int(float(count))
     return found
 
 

@@ -65,6 +65,7 @@ def check_port(
     path.write_bytes(document)
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(path)]
     command += ["--url", port.url, "--tls-verify", str(port.authority), "--seed", str(seed), "-n", str(examples)]
+    command += ["--workers", "2"]
     command += ["--include-tag" if port.admin else "--exclude-tag", "admin"]
     command += ["--phases", phases] if phases else []
     command += ["--max-time", str(max_s)] if max_s else []

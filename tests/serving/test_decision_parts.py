@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bentos.freshness import STALLED_AFTER_S, Freshness
 from bentos.metrics import LATENCY_BUCKETS_S, Metrics, render
 from rapport.bus.protocol import Bus, Message, Position
 from rapport.client import Client
 from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, decode_record, make_situation
+from rapport.decisions.freshness import STALLED_AFTER_S, Freshness
 from rapport.decisions.ids import is_id, new_id, time_range_us
-from rapport.decisions.reasons import phrase_of, top_reasons, value_text
+from rapport.decisions.reasons import phrase_of, reason_of, value_text
 from rapport.decisions.situation import cart_abandoned
 from rapport.errors import BusUnavailable, RequestRefused, ServiceError
 from rapport.testing.bus import MemoryBus
@@ -95,11 +95,10 @@ def test_features_in_words(name: str, value: float | None, phrase: str, shown: s
     assert (phrase_of(name), value_text(name, value)) == (phrase, shown)
 
 
-def test_the_greatest_contributions_come_first() -> None:
-    contributions = [("v__a", 0.1), ("v__b", -0.5), ("v__c", 0.001), ("v__d", 0.3)]
-    reasons = top_reasons("a_model", contributions, [1.0, float("nan"), 3.0, 4.0])
-    assert [reason.feature for reason in reasons] == ["v__b", "v__d", "v__a"]
-    assert reasons[0].text == "b: not known (lowers a model)" and reasons[0].value is None
+def test_a_reason_says_what_moved_a_score_which_way() -> None:
+    lowers = reason_of("a_model", "v__b", -0.5, None)
+    assert lowers.text == "b: not known (lowers a model)" and lowers.value is None
+    assert reason_of("a_model", "v__a", 0.1, 1.0).text == "a: 1 (raises a model)"
 
 
 def test_metrics_are_in_prometheus_format() -> None:
@@ -172,6 +171,9 @@ def test_the_client_speaks_to_the_service(served: Served, models: NoiseModels) -
     with Client(served.url, timeout_s=10) as client:
         decision = client.personalize("ann", message="Hello", locale="de")
         assert decision.model_versions["segments"] == "1"
+        known, wrong = client.personalize_batch(["ann", ""])
+        assert known.decision and known.decision.segment == "Champions" and known.error is None
+        assert wrong.error and wrong.error.field == "customer_id" and wrong.decision is None
         assert client.feedback("ann", decision_id=decision.decision_id, csat=5, idempotency_key="k").startswith("fb-")
         answer = client.events("customer_clicks", [{"event_id": "1"}])
         assert (answer.accepted, answer.refused, answer.results[0].reason) == (0, 1, "no_customer")

@@ -18,11 +18,11 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
-_names = st.sampled_from(["customer_id", "event", "events", "at", "csat", "decision_id", "inputs", "x"])
+_names = st.sampled_from(["customer_id", "event", "events", "turns", "at", "csat", "decision_id", "inputs", "x"])
 _bodies = st.binary(max_size=300) | st.dictionaries(_names, _values | st.just("ann"), max_size=5).map(
     lambda value: json.dumps(value).encode()
 )
-PATHS = ["/personalize", "/events", "/feedback", "/v2/models/segments/infer", "/webhooks/hostile"]
+PATHS = ["/personalize", "/personalize/batch", "/events", "/feedback", "/v2/models/segments/infer", "/webhooks/hostile"]
 
 
 OPEN = """\

@@ -30,6 +30,8 @@ __all__ = ["RedisStreamsBus"]
 _PREFIX = "rapport:bus"
 _POSITIONS = f"{_PREFIX}:positions"
 _COUNTS = f"{_PREFIX}:counts"
+_TAKES_NO_WRITES = ("MISCONF ", "READONLY ", "NOREPLICAS ", "MASTERDOWN ")
+"""What a Redis answers that works but for writing; in a script or a pipeline with words before it."""
 _PARTITIONS = f"{_PREFIX}:partitions"
 _ENDS = f"{_PREFIX}:ends"
 _CHUNK = 4 * 500
@@ -329,9 +331,12 @@ class RedisStreamsBus:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise BusUnavailable(f"the bus does not answer: {error}; is Redis running (`rapport status`)?") from error
         except redis.ResponseError as error:
-            if "OOM command not allowed" not in str(error):
-                raise
-            raise BusFull(f"Redis has no memory left: {error}; give it more (maxmemory), or drop data") from error
+            said = str(error)
+            if "OOM command not allowed" in said:
+                raise BusFull(f"Redis has no memory left: {said}; give it more (maxmemory), or drop data") from error
+            if any(word in said for word in _TAKES_NO_WRITES):
+                raise BusUnavailable(f"Redis takes no writes: {said}; is its disk full, or is it a replica?") from error
+            raise
 
     def _check_layout(self) -> None:
         self._redis.set(_PARTITIONS, self._partitions, nx=True)

@@ -6,16 +6,14 @@ The words follow from the feature's name (`view__what_window`, with units at the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 
 from rapport.decisions.record import Reason
 
-__all__ = ["phrase_of", "top_reasons", "value_text"]
+__all__ = ["phrase_of", "reason_of", "value_text"]
 
 _WINDOW = re.compile(r"_(\d+)([smhd])(?=_|$)")
 _UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
-_LEAST = 0.01
 _SINCE = re.compile(r"^since_(?P<what>.+)_s$")
 _UNIT = re.compile(r"_(s|micros)(?=_|$)")
 _SHARE = re.compile(r"(^|_)share(_|$)")
@@ -27,29 +25,16 @@ _RENAMED = {
 }
 
 
-def top_reasons(
-    model: str, contributions: Sequence[tuple[str, float]], values: Sequence[float], *, most: int = 3
-) -> list[Reason]:
-    """The features that moved a score most, greatest first.
+def reason_of(model: str, feature: str, contribution: float, value: float | None) -> Reason:
+    """A feature's part in a model's score, in words.
 
     Args:
-        contributions: (full name, log-odds) in the model's order.
-        values: the model's inputs in that order; NaN: not known.
-        most: how many at most; contributions under 0.01 are left out.
+        contribution: in log-odds.
+        value: the feature's; None: not known.
     """
-    ranked = sorted(zip(contributions, values, strict=True), key=lambda pair: -abs(pair[0][1]))[:most]
-    return [
-        _reason(model, name, contribution, value)
-        for (name, contribution), value in ranked
-        if abs(contribution) >= _LEAST
-    ]
-
-
-def _reason(model: str, name: str, contribution: float, value: float) -> Reason:
-    known = value if value == value else None
     verb = "raises" if contribution > 0 else "lowers"
-    text = f"{phrase_of(name)}: {value_text(name, known)} ({verb} {model.replace('_', ' ')})"
-    return Reason(model, name, known, round(contribution, 4), text)
+    text = f"{phrase_of(feature)}: {value_text(feature, value)} ({verb} {model.replace('_', ' ')})"
+    return Reason(model, feature, value, contribution, text)
 
 
 @lru_cache(maxsize=1_024)

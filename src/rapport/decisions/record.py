@@ -17,6 +17,7 @@ __all__ = [
     "Decision",
     "DecisionRecord",
     "FeatureValue",
+    "FiredTrigger",
     "Money",
     "Reason",
     "RenderedTemplate",
@@ -116,6 +117,15 @@ class Session(msgspec.Struct, frozen=True):
     slots: dict[str, SlotValue] = {}
 
 
+class FiredTrigger(msgspec.Struct, frozen=True):
+    """The firing of a trigger that a decision was made for."""
+
+    name: str
+    firing_id: str = ""
+    """"" as the reason is, when the customer's data may not be logged."""
+    reason: str = ""
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What `POST /personalize` answers."""
 
@@ -172,6 +182,10 @@ class DecisionRecord(Decision, frozen=True, kw_only=True):
     session: Session = Session()
     absent: tuple[str, ...] = ()
     """Views that had nothing on the customer."""
+    trigger: FiredTrigger | None = None
+    """What it was made for when nobody had written; null for a turn of a conversation."""
+    arms: dict[str, str] = {}
+    """Experiment of the policy to the arm that the customer is in."""
     contributions: dict[str, dict[str, float]] = {}
     """Model to feature to log-odds, to 4 places; features that added nothing are left out."""
     models: dict[str, str] = {}
@@ -179,6 +193,10 @@ class DecisionRecord(Decision, frozen=True, kw_only=True):
     intents_version: str = ""
     stages_ms: dict[str, float] = {}
     """Stage of the decision to the milliseconds that it took."""
+    deadline_ms: int | None = None
+    """How long the request was allowed to take; null: it did not say."""
+    waited_ms: float = 0.0
+    """How long it had waited for its turn when the decision began."""
     software: str = ""
     """Rapport's version."""
     schema_version: Literal[1] = 1

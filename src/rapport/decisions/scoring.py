@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport.decisions.degraded import MODEL_UNAVAILABLE, NO_INPUTS
+from rapport.decisions.degraded import MODEL_UNAVAILABLE, NO_INPUTS, NO_REASONS, NO_SCORES, OVERLOADED
 from rapport.decisions.known import Known
-from rapport.decisions.reasons import top_reasons
+from rapport.decisions.reasons import reason_of
 from rapport.decisions.record import FeatureValue, Reason
 from rapport.models import Manifest, Model, Segments, print_of
 from rapport.models.rfm import UNKNOWN
@@ -22,6 +22,7 @@ __all__ = ["MODELS", "SEGMENTS", "ChampionSource", "Scored", "Scorer"]
 MODELS = ("purchase_propensity", "escalation_risk")
 """The models that every decision asks."""
 SEGMENTS = "segments"
+_SCORES_LEFT_OUT = frozenset({NO_SCORES, OVERLOADED})
 
 
 class ChampionSource(Protocol):
@@ -57,8 +58,9 @@ class _Layout:
 
     manifest: Manifest
     names: tuple[str, ...]
+    inputs: tuple[str, ...]
     views: frozenset[str]
-    picks: NDArray[np.intp] | None
+    picks: NDArray[np.int64] | None
 
 
 class Scorer:
@@ -74,14 +76,22 @@ class Scorer:
         self._layouts: dict[str, _Layout] = {}
         self._prints: dict[str, tuple[Manifest, str]] = {}
 
-    def score(self, known: Known) -> Scored:
+    def score(self, known: Known, left_out: Collection[str] = ()) -> Scored:
+        """What the models say.
+
+        Args:
+            left_out: codes of what there is no time for (rapport.decisions.degraded).
+        """
         scored = Scored()
+        if left_out and not _SCORES_LEFT_OUT.isdisjoint(left_out):
+            return scored
+        explained = not left_out or NO_REASONS not in left_out
         for name in MODELS:
-            self._ask(name, known, scored)
+            self._ask(name, known, scored, explained)
         self._segment(known, scored)
         return scored
 
-    def _ask(self, name: str, known: Known, scored: Scored) -> None:
+    def _ask(self, name: str, known: Known, scored: Scored, explained: bool) -> None:
         model = self.champions.get(name) if self.champions else None
         if model is None:
             scored.degraded.append(f"{MODEL_UNAVAILABLE}:{name}")
@@ -96,14 +106,16 @@ class Scorer:
         if not known.has_any(layout.views):
             scored.degraded.append(f"{NO_INPUTS}:{name}")
             return
-        inputs = known.rows.vector[:, layout.picks]
-        scored.scores[name] = round(float(model.predict(inputs)[0]), 6)
+        judged = model.judge(known.rows.vector[0], layout.picks)
+        scored.scores[name] = round(judged.probability, 6)
         scored.versions[name] = model.version
-        contributions = model.contributions(inputs[0])
-        scored.contributions[name] = {
-            feature: amount for feature, value in contributions if (amount := round(value, 4))
-        }
-        scored.reasons += top_reasons(name, contributions, inputs[0].tolist())
+        if not explained:
+            return
+        amounts, names = judged.contributions, layout.inputs
+        scored.contributions[name] = {feature: one for feature, one in zip(names, amounts, strict=True) if one}
+        scored.reasons += [
+            reason_of(name, names[at], amounts[at], _number(known.features, names[at])) for at in judged.top
+        ]
 
     def _segment(self, known: Known, scored: Scored) -> None:
         segments = self.champions.segments(SEGMENTS) if self.champions else None
@@ -134,10 +146,11 @@ class Scorer:
 
 def _layout_of(manifest: Manifest, names: tuple[str, ...]) -> _Layout:
     places: dict[str, int] = {name: at for at, name in enumerate(names)}
-    picks: NDArray[Any] | None = None
-    if all(name in places for name in manifest.feature_names):
-        picks = np.array([places[name] for name in manifest.feature_names], dtype=np.intp)
-    return _Layout(manifest, names, frozenset(feature.view for feature in manifest.features), picks)
+    inputs = manifest.feature_names
+    picks: NDArray[np.int64] | None = None
+    if all(name in places for name in inputs):
+        picks = np.array([places[name] for name in inputs], dtype=np.int64)
+    return _Layout(manifest, names, inputs, frozenset(feature.view for feature in manifest.features), picks)
 
 
 def _number(features: Mapping[str, FeatureValue], name: str) -> float | None:

@@ -1,10 +1,11 @@
-"""Exact Shapley values of a tree ensemble for one row, by table.
+"""Exact Shapley values of a tree ensemble for one row, and its score, by table.
 
 They are the path-dependent values of Lundberg et al. 2018 ("Consistent Individualized Feature Attribution for Tree
 Ensembles"), as XGBoost's pred_contribs gives them. For one leaf with value v, whose path asks about d features: let
 o[i] be whether the row passes everything that the path asks of feature i, and z[i] the share of training weight that
 does. Then a coalition S is worth v * prod(o[i] for i in S) * prod(z[i] for i not in S), so that all d Shapley values
 depend on the d bits o alone. They are computed once per leaf and pattern; a row then costs comparisons and look-ups.
+The leaf of a tree that a row reaches is the one whose path it passes wholly: the score falls out of the same walk.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import factorial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_PATH_FEATURES", "ShapleyTables"]
+__all__ = ["MAX_PATH_FEATURES", "ShapleyTables", "add_leaves"]
 
 MAX_PATH_FEATURES = 6
 """A table has d * 2^d numbers per leaf: deeper trees would not fit the cache."""
@@ -27,7 +28,8 @@ MAX_PATH_FEATURES = 6
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """What a path asks of one feature: low <= x < high, or x missing when `missing`; `share` of the weight passes."""
+    """What a path asks of one feature: low <= x < high, or x missing when `missing`; `share` of the weight passes.
+    -inf and NaN: no limit, so that an infinite x passes, too."""
 
     low: float
     high: float
@@ -41,11 +43,11 @@ class _Leaf:
     conditions: dict[int, _Condition]
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaves:
-    """All leaves, one behind the other. Leaf n asks conditions ends[n] to ends[n + 1]; the values of its pattern p
+class _Leaves(NamedTuple):
+    """All leaves, tree by tree. Leaf n asks conditions ends[n] to ends[n + 1]; the Shapley values of its pattern p
     begin at tables[n] + p * (number of its conditions)."""
 
+    scores: NDArray[np.float32]
     ends: NDArray[np.int32]
     features: NDArray[np.int32]
     low: NDArray[np.float32]
@@ -62,53 +64,45 @@ class ShapleyTables:
         trees: the trees of XGBoost's JSON model (`learner.gradient_booster.model.trees`).
         features: number of the model's features.
 
+    Attributes:
+        leaves: what `add_leaves` takes.
+
     Raises:
         ValueError: a path asks about more than MAX_PATH_FEATURES features.
     """
 
     def __init__(self, trees: Sequence[Mapping[str, Any]], features: int) -> None:
-        by_size: dict[int, list[_Leaf]] = defaultdict(list)
-        for tree in trees:
-            for leaf in _leaves(tree):
-                by_size[len(leaf.conditions)].append(leaf)
-        if max(by_size, default=0) > MAX_PATH_FEATURES:
-            raise ValueError(f"a path asks about {max(by_size)} features; at most {MAX_PATH_FEATURES} are tabulated")
+        leaves = [leaf for tree in trees for leaf in _leaves(tree)]
+        most = max([len(leaf.conditions) for leaf in leaves], default=0)
+        if most > MAX_PATH_FEATURES:
+            raise ValueError(f"a path asks about {most} features; at most {MAX_PATH_FEATURES} are tabulated")
         self._features = features
-        self._leaves = _joined([_group(leaves, size) for size, leaves in sorted(by_size.items()) if size])
+        self.leaves = _tabulated(leaves)
 
     def values(self, row: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Contribution of each feature in log-odds: float[F] in, NaN for missing; float64[F] out."""
         total = np.zeros(self._features)
-        if self._leaves is not None:
-            leaves = self._leaves
-            _add_values(
-                np.ascontiguousarray(row, dtype=np.float32),
-                leaves.ends,
-                leaves.features,
-                leaves.low,
-                leaves.high,
-                leaves.missing,
-                leaves.tables,
-                leaves.table,
-                total,
-            )
+        add_leaves(np.ascontiguousarray(row, dtype=np.float32), np.float32(0), *self.leaves, total)
         return total
 
 
-@numba.njit(nogil=True, cache=True)
-def _add_values(row, ends, features, low, high, missing, tables, table, total):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True)
+def add_leaves(row, score, scores, ends, features, low, high, missing, tables, table, total):  # type: ignore[no-untyped-def]
     """Look each leaf's pattern up, and add its features' values to `total`: 200 trees take a tenth of the time that
-    array operations take over them."""
+    array operations take over them. Returns `score` with the leaves that were reached, added in the trees' order."""
     for leaf in range(len(tables)):
         begin, end = ends[leaf], ends[leaf + 1]
         pattern = 0
         for at in range(begin, end):
             value = row[features[at]]
-            if (value >= low[at] and value < high[at]) or (value != value and missing[at]):
+            if (value >= low[at] and not value >= high[at]) or (value != value and missing[at]):
                 pattern |= 1 << (at - begin)
+        if pattern == (1 << (end - begin)) - 1:
+            score += scores[leaf]
         found = tables[leaf] + pattern * (end - begin)
         for at in range(begin, end):
             total[features[at]] += table[found + at - begin]
+    return score
 
 
 def _leaves(tree: Mapping[str, Any]) -> Iterator[_Leaf]:
@@ -120,49 +114,46 @@ def _leaves(tree: Mapping[str, Any]) -> Iterator[_Leaf]:
             yield _Leaf(tree["split_conditions"][node], asked)
             continue
         feature, threshold = tree["split_indices"][node], tree["split_conditions"][node]
-        known = asked.get(feature, _Condition(-np.inf, np.inf, True, 1.0))
+        known = asked.get(feature, _Condition(-np.inf, np.nan, True, 1.0))
         for child, goes_left in ((left[node], True), (right[node], False)):
             condition = _Condition(
                 known.low if goes_left else max(known.low, threshold),
-                min(known.high, threshold) if goes_left else known.high,
+                threshold if goes_left and not known.high <= threshold else known.high,
                 known.missing and bool(tree["default_left"][node]) is goes_left,
                 known.share * weight[child] / weight[node],
             )
             stack.append((child, {**asked, feature: condition}))
 
 
-def _group(leaves: Sequence[_Leaf], size: int) -> _Leaves:
-    """Leaves whose paths ask about the same number of features."""
-    conditions = [condition for leaf in leaves for condition in leaf.conditions.values()]
-    share = np.array([condition.share for condition in conditions]).reshape(-1, size)
+def _tabulated(leaves: Sequence[_Leaf]) -> _Leaves:
+    asked = [condition for leaf in leaves for condition in leaf.conditions.values()]
+    sizes = np.array([len(leaf.conditions) for leaf in leaves], dtype=np.int64)
+    numbers = sizes << sizes
+    tables = np.concatenate([[0], np.cumsum(numbers)])
     return _Leaves(
-        ends=np.arange(1, len(leaves) + 1, dtype=np.int32) * size,
+        scores=np.array([leaf.value for leaf in leaves], dtype=np.float32),
+        ends=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32),
         features=np.array([feature for leaf in leaves for feature in leaf.conditions], dtype=np.int32),
-        low=np.array([condition.low for condition in conditions], dtype=np.float32),
-        high=np.array([condition.high for condition in conditions], dtype=np.float32),
-        missing=np.array([condition.missing for condition in conditions]),
-        tables=np.arange(len(leaves), dtype=np.int32) * (size << size),
-        table=_table(np.array([leaf.value for leaf in leaves]), share).ravel(),
+        low=np.array([condition.low for condition in asked], dtype=np.float32),
+        high=np.array([condition.high for condition in asked], dtype=np.float32),
+        missing=np.array([condition.missing for condition in asked], dtype=np.bool_),
+        tables=tables[:-1].astype(np.int32),
+        table=_table_of_all(leaves, tables),
     )
 
 
-def _joined(groups: Sequence[_Leaves]) -> _Leaves | None:
-    """The leaves of all groups; None without any: no tree asks anything."""
-    if not groups:
-        return None
-    conditions = np.cumsum([0, *(len(group.features) for group in groups)])
-    numbers = np.cumsum([0, *(len(group.table) for group in groups)])
-    ends = [group.ends + before for group, before in zip(groups, conditions, strict=False)]
-    tables = [group.tables + before for group, before in zip(groups, numbers, strict=False)]
-    return _Leaves(
-        ends=np.concatenate([[0], *ends]).astype(np.int32),
-        features=np.concatenate([group.features for group in groups]),
-        low=np.concatenate([group.low for group in groups]),
-        high=np.concatenate([group.high for group in groups]),
-        missing=np.concatenate([group.missing for group in groups]),
-        tables=np.concatenate(tables).astype(np.int32),
-        table=np.concatenate([group.table for group in groups]),
-    )
+def _table_of_all(leaves: Sequence[_Leaf], tables: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The values of all leaves, those of leaf n from tables[n] on."""
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for number, leaf in enumerate(leaves):
+        by_size[len(leaf.conditions)].append(number)
+    table = np.empty(int(tables[-1]))
+    for size, numbers in by_size.items():
+        share = np.array([[one.share for one in leaves[number].conditions.values()] for number in numbers])
+        found = _table(np.array([leaves[number].value for number in numbers]), share.reshape(-1, size))
+        places = tables[numbers][:, np.newaxis] + np.arange(size << size)
+        table[places] = found.reshape(len(numbers), -1)
+    return table
 
 
 def _table(value: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """A loaded model: probabilities and what each feature contributed to one.
 
 Probabilities come from ONNX Runtime on one thread when promotion has shown it equal to XGBoost on the evaluation set
-(about 20 times faster for one row), else from XGBoost. Neither ever unpickles anything.
+(about 20 times faster for one row), else from XGBoost. Neither ever unpickles anything. One row, which is what a
+decision asks about, is judged by compiled code that gives the same bits (rapport.models.judging).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from rapport.errors import ModelError, ModelRefused
 from rapport.models.contributions import ShapleyTables
+from rapport.models.judging import CompiledJudge, Judged, judged
 from rapport.models.manifest import Manifest, read_manifest
 from rapport.models.verify import check_features, check_files, check_views
 
@@ -35,7 +37,8 @@ class Model:
 
     Attributes:
         manifest: the folder's manifest.
-        runtime: "onnx" or "xgboost", what computes the probabilities.
+        runtime: "onnx" or "xgboost", whose probabilities these are.
+        is_compiled: whether single rows are judged by compiled code.
         bias: log-odds of a row before any feature is known; contributions add up from here.
     """
 
@@ -45,7 +48,10 @@ class Model:
         self._names = manifest.feature_names
         self._booster = booster
         self._predict = onnx or self._predict_xgboost
-        self._tables = _tables(booster, len(self._names))
+        trees = json.loads(booster.save_raw("json"))
+        self._tables = _tables(trees, len(self._names))
+        self._compiled = self._compile(trees)
+        self.is_compiled = self._compiled is not None
         self.bias = float(self._exact(np.full(len(self._names), np.nan))[-1])
 
     @property
@@ -75,6 +81,23 @@ class Model:
         """
         values = self._tables.values(vector) if self._tables else self._exact(vector)[:-1]
         return list(zip(self._names, values.tolist(), strict=True))
+
+    def judge(self, vector: NDArray[np.float64], picks: NDArray[np.int64]) -> Judged:
+        """Probability, contributions and their greatest of one row: float64[*], in which the model's features are at
+        `picks`, int64[F] in the manifest's order. NaN is a missing value."""
+        if self._compiled is not None:
+            return self._compiled.judge(vector, picks)
+        row = vector[picks]
+        return judged(float(self._predict(row.reshape(1, -1))[0]), [value for _, value in self.contributions(row)])
+
+    def _compile(self, trees: Mapping[str, Any]) -> CompiledJudge | None:
+        if self._tables is None:
+            return None
+        try:
+            compiled = CompiledJudge(trees, self._tables, onnx=self.runtime == "onnx")
+        except ValueError:
+            return None
+        return compiled if compiled.equals(self._predict, len(self._names)) else None
 
     def _predict_xgboost(self, matrix: Matrix) -> NDArray[np.float64]:
         found: NDArray[np.float64] = self._booster.inplace_predict(matrix, validate_features=False).astype(np.float64)
@@ -153,10 +176,12 @@ def _booster(path: Path) -> Any:
     return booster
 
 
-def _tables(booster: Any, features: int) -> ShapleyTables | None:
-    model = json.loads(booster.save_raw("json"))
+def _tables(model: Mapping[str, Any], features: int) -> ShapleyTables | None:
+    booster = model["learner"]["gradient_booster"]
+    if booster["name"] != "gbtree":
+        return None
     try:
-        return ShapleyTables(model["learner"]["gradient_booster"]["model"]["trees"], features)
+        return ShapleyTables(booster["model"]["trees"], features)
     except ValueError:
         # deeper trees than are tabulated: XGBoost computes the same values, several times slower
         return None

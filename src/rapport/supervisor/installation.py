@@ -16,6 +16,8 @@ from rapport.triggers.file import topics_in
 __all__ = ["METRICS_OFFSET", "installation", "workers_of"]
 
 _WORKER = "flows"
+_SERVICE_ENDS_S = 20.0
+"""Longest time that the decision service takes to end once it takes no more connections."""
 METRICS_OFFSET = 4
 """The port of `rapport metrics --serve` comes this far after the decision service's."""
 
@@ -92,7 +94,7 @@ def _service(settings: Settings) -> Service:
         stage=2,
         address=f"{settings.scheme}://{settings.host}:{settings.port}",
         port=settings.port,
-        grace_s=20,
+        grace_s=settings.drain_s + _SERVICE_ENDS_S,
     )
 
 
