@@ -91,7 +91,7 @@ class Api:
         self.drain: Drain | None = None
         self.needs: dict[tuple[str, str], Needs] = {}
         self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
-        self._inference = InferenceRoutes(lambda: self._running.inference)
+        self._inference = InferenceRoutes(lambda: self._running.inference, lambda: self.is_ending)
         routes = self._routes()
         self.hot = {route.path: _alone(route.endpoint) for route in routes if route.path in HOT}
         admin = [route for route in routes if self._is_admin(route)]

@@ -124,6 +124,7 @@ def test_the_description_has_every_route_and_resolves(served: Served) -> None:
     described = served.http.get("/openapi.json").json()
     paths = {
         "/personalize",
+        "/personalize/batch",
         "/events",
         "/feedback",
         "/webhooks/{source}",
