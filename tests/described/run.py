@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bentos.api import Api
+
 __all__ = ["CONFIG", "Outcome", "Port", "check_port"]
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -23,7 +25,7 @@ class Port:
     Attributes:
         url: of it.
         key: a key with every scope.
-        admin: whether it serves the operations that are tagged so; else the others.
+        admin: whether it is the one of admin operations; else it is that of the others.
         authority: the certificate that its own is checked with.
     """
 
@@ -66,7 +68,8 @@ def check_port(
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(path)]
     command += ["--url", port.url, "--tls-verify", str(port.authority), "--seed", str(seed), "-n", str(examples)]
     command += ["--workers", "2"]
-    command += ["--include-tag" if port.admin else "--exclude-tag", "admin"]
+    for path in sorted(path for (_, path), needs in Api().needs.items() if needs.admin):
+        command += ["--include-path" if port.admin else "--exclude-path", path]
     command += ["--phases", phases] if phases else []
     command += ["--max-time", str(max_s)] if max_s else []
     environment = {**os.environ, "RAPPORT_TESTED_KEY": port.key, "NO_COLOR": "1"}
