@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from benchmarks.decision import serving_project
+from benchmarks.decision_world import serving_project
 from benchmarks.frame import Measurement, compared, latencies_ms, spread
 from rapport.inference import MAX_ROWS
 from rapport.inference.mlserver import export_for_mlserver
