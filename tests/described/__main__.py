@@ -31,7 +31,7 @@ chatwoot: {url: "http://127.0.0.1:9", token_file: bot.token, secret_file: bot.se
 bot_framework: {app_id: app-1, password_file: bot.password, openid_url: "http://127.0.0.1:9/openid"}
 """
 _COUNTED = re.compile(r'^rapport_http_answers_total{path="(.*)",status="(\d+)"} (\S+)', re.MULTILINE)
-AT_ONCE = 120
+AT_ONCE = 140
 """Random requests of an operation per run: thousands of cases, so that each seed is soon over."""
 
 
