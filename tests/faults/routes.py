@@ -67,6 +67,11 @@ def _personalize(world: World, number: int) -> Sent:
     return _json("/personalize", {"customer_id": "ann", "session_data": {"message": _TEXT}})
 
 
+def _batch(world: World, number: int) -> Sent:
+    turn = {"customer_id": "ann", "session_data": {"message": _TEXT}}
+    return _json("/personalize/batch", {"turns": [turn, turn]})
+
+
 def _context(world: World, number: int) -> Sent:
     return _json("/chatbots/context", {"customer_id": "ann", "session_data": {"message": _TEXT}})
 
@@ -132,6 +137,9 @@ _PLATFORM = frozenset({"platform"})
 
 ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/personalize"): Route(_personalize, degraded=lambda answer: answer["degraded"]),
+    ("POST", "/personalize/batch"): Route(
+        _batch, degraded=lambda answer: answer["results"][-1]["decision"]["degraded"]
+    ),
     ("POST", "/chatbots/context"): Route(_context, degraded=lambda answer: answer["degraded"]),
     ("POST", "/chatbots/rasa/webhook"): Route(_rasa, degraded=_slots),
     ("POST", "/chatbots/dialogflow/es"): Route(
