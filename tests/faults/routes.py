@@ -22,6 +22,7 @@ _SIGNATURE = Signature(
     separator=".",
     secret_file="x",
 )
+_MODEL = "/v2/models/purchase_propensity"
 _TEXT = "Where is my parcel?"
 
 
@@ -118,6 +119,17 @@ def _decision(world: World, number: int) -> Sent:
     return Sent(f"/decisions/{world.known_decision}")
 
 
+def _infer(path: str) -> Callable[[World, int], Sent]:
+    """A row of nothing, which every model takes."""
+
+    def sent(world: World, number: int) -> Sent:
+        width = world.model_width
+        row = {"name": "rows", "shape": [1, width], "datatype": "FP64", "data": [None] * width}
+        return _json(path, {"inputs": [row]})
+
+    return sent
+
+
 def _slots(answer: Any) -> list[str]:
     said = [event["value"] for event in answer["events"] if event.get("name") == "degraded"]
     return _codes(said[0] if said else "")
@@ -148,6 +160,16 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/feedback"): Route(_feedback, _BUS, usual=202),
     ("POST", "/webhooks/{source}"): Route(_webhook, _BUS | {"mapping"}, usual=202),
     ("GET", "/decisions/{decision_id}"): Route(_decision, frozenset({"log"})),
+    ("POST", "/v2/models/{model}/infer"): Route(_infer(_MODEL + "/infer")),
+    ("POST", "/v2/models/{model}/versions/{version}/infer"): Route(_infer(_MODEL + "/versions/1/infer")),
+    ("GET", "/v2/models/{model}"): Route(_get(_MODEL)),
+    ("GET", "/v2/models/{model}/versions/{version}"): Route(_get(_MODEL + "/versions/1")),
+    ("GET", "/v2/models/{model}/ready"): Route(_get(_MODEL + "/ready")),
+    ("GET", "/v2/models/{model}/versions/{version}/ready"): Route(_get(_MODEL + "/versions/1/ready")),
+    ("GET", "/v2"): Route(_get("/v2")),
+    ("GET", "/v2/"): Route(_get("/v2/")),
+    ("GET", "/v2/health/live"): Route(_get("/v2/health/live")),
+    ("GET", "/v2/health/ready"): Route(_get("/v2/health/ready")),
     ("GET", "/livez"): Route(_get("/livez")),
     ("GET", "/readyz"): Route(_get("/readyz")),
     ("GET", "/health"): Route(_get("/health")),
