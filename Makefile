@@ -11,7 +11,8 @@
 #                         each fault, each route: what is answered, how fast, and recovery, into docs/resilience.md
 # make fuzz [EVENTS=1000000] [SEED=n]
 #                         hostile events through the decoders of all formats: an event or its refusal comes out
-# make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, engines and chaos
+# make nightly            what takes long: the oracle on 10,000 cases of each view, all tests with examples that are
+#                         new each time, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make test-engines       the views on Spark and on Flink, each in an environment of its own
 # make check              ruff, mypy --strict, layering
@@ -95,6 +96,7 @@ fuzz: sync
 
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
+	$(BIN)/pytest -m "not slow" -n $(TESTERS) --dist loadgroup --no-loadscope-reorder -q --hypothesis-profile new-examples
 	$(BIN)/pytest -m slow
 	$(MAKE) test-engines chaos kafka-million surge fuzz
 	$(BIN)/python -m tests.faults --no-page

@@ -18,7 +18,8 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from benchmarks.decision import Figures, ask, serving_project
+from benchmarks.decision_asking import Figures, ask
+from benchmarks.decision_world import serving_project
 from benchmarks.frame import Measurement
 from rapport.access import Gate, KeyFile, create_key, keys_path
 from rapport.settings import load_settings

@@ -76,6 +76,9 @@ def _section(section: Section, newest: Run, docs: Path) -> list[str]:
     lines += ["", *(f"{one.name}: {one.note}" for one in group.measurements if one.note)]
     for picture in pictures(group, docs / "images"):
         lines += ["", f"![{group.title}](images/{picture.name})"]
+    if (docs / "images" / f"performance-{group.name}-flame.svg").is_file():
+        lines += ["", f"[Where the time goes, as a flame graph](images/performance-{group.name}-flame.svg)"]
+        lines[-1] += f" (`python -m benchmarks.{group.name}_flame`)."
     measured = " ".join(_measured(section.run, newest)).strip()
     return [*lines, f"\n{measured} Again: `python -m benchmarks {group.name}`\n"]
 

@@ -79,8 +79,10 @@ def _bars(panel: Axes, shown: Sequence[Measurement]) -> None:
 
 
 def _lines(panel: Axes, shown: Sequence[Measurement]) -> None:
-    """A line per series from zero up, over a logarithmic parameter; dotted: the 99th percentile, where it fits."""
+    """A line per series over a logarithmic parameter, from zero up unless they are far apart; dotted: the 99th
+    percentile, where it fits."""
     top = 0.0
+    lowest = min(one.value for one in shown)
     for colour, name in zip(_COLOURS * 10, dict.fromkeys(one.series for one in shown), strict=False):
         points = sorted((one.x or 0.0, one.value, one.p99) for one in shown if one.series == name)
         xs, ys = [x for x, _, _ in points], [y for _, y, _ in points]
@@ -90,7 +92,11 @@ def _lines(panel: Axes, shown: Sequence[Measurement]) -> None:
         panel.annotate(figure(ys[-1]), (xs[-1], ys[-1]), xytext=(6, -3), textcoords="offset points", fontsize=8)
         top = max(top, *ys)
     panel.set_xscale("log")
-    panel.set_ylim(0, top * 1.5)
+    if top > 30 * lowest > 0:
+        panel.set_yscale("log")
+        panel.set_ylim(lowest / 2, top * 8)
+    else:
+        panel.set_ylim(0, top * 1.5)
     panel.set_xlabel(shown[0].x_unit)
     panel.set_ylabel(shown[0].unit)
     panel.grid(axis="y", alpha=0.3)

@@ -34,8 +34,9 @@ async def read_body(request: Request, limit_bytes: int, *, gzip: bool = False, d
         Refusal: 413 when it is larger than `limit_bytes`, 408 when it does not arrive within 5 seconds, 415 when it is
             packed in another way, 400 when what is packed is damaged.
     """
-    unpack = unpacker(request.headers.get("content-encoding", "identity"), limit_bytes, gzip=gzip, deflate=deflate)
-    declared = request.headers.get("content-length", "")
+    headers = request.headers
+    unpack = unpacker(headers.get("content-encoding", "identity"), limit_bytes, gzip=gzip, deflate=deflate)
+    declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit_bytes:
         raise too_large(limit_bytes)
     parts: list[bytes] = []

@@ -37,9 +37,11 @@ def openapi() -> dict[str, Any]:
     """The description as plain values."""
     types = [
         schemas.PersonalizeRequest,
+        schemas.BatchRequest,
         schemas.FeedbackRequest,
         schemas.ContextRequest,
         answers.ContextAnswer,
+        answers.BatchAnswer,
         answers.FeedbackAnswer,
         answers.EventsAnswer,
         answers.WebhookAnswer,
@@ -51,6 +53,8 @@ def openapi() -> dict[str, Any]:
         *EVENT_TYPES.values(),
     ]
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
+    # its decoder leaves them to be checked one by one
+    components["BatchRequest"]["properties"]["turns"]["items"] = {"$ref": _REF.format(name="PersonalizeRequest")}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -69,6 +73,7 @@ def openapi() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     return {
         "/personalize": {"post": _personalize()},
+        "/personalize/batch": {"post": _personalize_batch()},
         "/events": {"post": _events()},
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
@@ -108,6 +113,22 @@ def _personalize() -> dict[str, Any]:
     )
     operation["parameters"] = [deadline_parameter()]
     return operation
+
+
+def _personalize_batch() -> dict[str, Any]:
+    turns = [
+        {"customer_id": "17850", "session_data": {"message": "Where is my parcel?"}},
+        {"customer_id": "17851"},
+    ]
+    return _post(
+        "Decide many turns",
+        f"Up to {schemas.MOST_TURNS} turns, 2 MiB. Each has a result, in their order: the decision that POST "
+        "/personalize would have made, or the error that it would have answered. All are of one time. Counts as many "
+        "requests as it has turns.",
+        "BatchRequest",
+        {"turns": turns},
+        {"200": ("A result for each turn", "BatchAnswer"), **_refusals("400", "413", "415", "429")},
+    )
 
 
 def _events() -> dict[str, Any]:
@@ -208,7 +229,7 @@ _REFUSALS = {
     "404": "There is no such thing: source, or decision",
     "413": "The body is too large",
     "415": "The Content-Type or the Content-Encoding is not served",
-    "429": "The bus is full, ingest is behind, or too many look-ups wait; ask again after Retry-After seconds",
+    "429": "The bus is full, ingest is behind, or too many look-ups or batches wait: ask again after Retry-After",
     "503": "Bus or archive does not answer; ask again after Retry-After seconds",
 }
 

@@ -6,6 +6,8 @@ the routes are an ASGI application mounted in it, which halves the latency of an
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import Any
 
 import bentoml
@@ -22,6 +24,8 @@ __all__ = ["Personalization"]
 
 # This module is the entry point of BentoML's processes: nothing earlier can do it.
 disable_telemetry()
+
+SWITCH_INTERVAL_S = 0.0005
 
 _api = Api()
 
@@ -49,6 +53,10 @@ class _Personalization:
         # BentoML imports this module in two processes, and only one of them serves
         from bentos.runtime import Runtime
 
+        # uvicorn prepares a line for each answer, though nobody is to write it
+        logging.getLogger("uvicorn.access").propagate = False
+        # what runs in threads gives way to a decision within a millisecond, not five
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = load_settings()
         require_safe(settings)
         runtime = Runtime(settings)

@@ -57,27 +57,27 @@ def known_from(rows: FeatureRows | None, as_of_us: int) -> Known:
     """
     if rows is None:
         return Known(degraded=(FEATURES_UNAVAILABLE,))
-    damaged = tuple(f"{FEATURES_CORRUPT}:{view}" for view, places in rows.damaged.items() if 0 in places)
+    damaged = tuple([f"{FEATURES_CORRUPT}:{view}" for view, places in rows.damaged.items() if 0 in places])
     features = _values(rows)
     if features.get(CONSENT) == 0.0:
         return Known(degraded=(NO_CONSENT,))
     if _PROFILE in rows.damaged:
         return Known(degraded=damaged)
-    if all(status[0] == MISSING for status in rows.status.values()):
+    found = [status[0] for status in rows.status.values()]
+    if found.count(MISSING) == len(found):
         return Known(personal=True, degraded=(*damaged, UNKNOWN_CUSTOMER))
     return Known(rows, features, _age_s(rows, as_of_us), personal=True, degraded=damaged)
 
 
 def _values(rows: FeatureRows) -> dict[str, FeatureValue]:
+    values: dict[str, FeatureValue] = dict(zip(rows.names, rows.vector[0].tolist(), strict=True))
     # NaN is the one value that differs from itself
-    values: dict[str, FeatureValue] = {
-        name: value if value == value else None for name, value in zip(rows.names, rows.vector[0].tolist(), strict=True)
-    }
+    values.update([(name, None) for name, value in values.items() if value != value])
     for name, texts in rows.strings.items():
         values[name] = texts[0]
     return values
 
 
 def _age_s(rows: FeatureRows, as_of_us: int) -> float | None:
-    newest_us = max((int(times[0]) for view, times in rows.newest_us.items() if view != _PROFILE), default=0)
+    newest_us = max([times.item(0) for view, times in rows.newest_us.items() if view != _PROFILE], default=0)
     return max(0, as_of_us - newest_us) / 1e6 if newest_us else None

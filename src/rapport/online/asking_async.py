@@ -99,12 +99,12 @@ async def _connect(pool: Any) -> _Line:
 class _Pending:
     """A task that waits for its answers."""
 
-    __slots__ = ("answers", "count", "deadline", "future")
+    __slots__ = ("answers", "count", "future", "since_s")
 
-    def __init__(self, future: asyncio.Future[list[Any]], count: int, deadline: asyncio.TimerHandle | None) -> None:
+    def __init__(self, future: asyncio.Future[list[Any]], count: int, since_s: float) -> None:
         self.future = future
         self.count = count
-        self.deadline = deadline
+        self.since_s = since_s
         self.answers: list[Any] = []
 
 
@@ -120,6 +120,7 @@ class _Line(asyncio.BufferedProtocol):
         errors: Any = {"protocolError": redis.InvalidResponse, "replyError": _refusal}
         self._parser: Any = hiredis.Reader(notEnoughData=_MORE, **errors)
         self._waiting: deque[_Pending] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self.is_open = True
 
     def ask(self, packed: Packed) -> asyncio.Future[list[Any]]:
@@ -127,14 +128,18 @@ class _Line(asyncio.BufferedProtocol):
         if packed.count == 0:
             future.set_result([])
             return future
-        deadline = None if self._limit_s is None else self._loop.call_later(self._limit_s, self._too_late)
-        self._waiting.append(_Pending(future, packed.count, deadline))
+        self._waiting.append(_Pending(future, packed.count, self._loop.time()))
+        if self._timer is None and self._limit_s is not None:
+            # One for all: what is asked first is answered first.
+            self._timer = self._loop.call_later(self._limit_s, self._look_at_time)
         self._transport.write(packed.data)
         return future
 
     def close(self, error: redis.RedisError) -> None:
         """Cut the connection; those who wait get the error."""
         self.is_open = False
+        if self._timer is not None:
+            self._timer.cancel()
         while self._waiting:
             _finish(self._waiting.popleft(), error)
         self._transport.abort()
@@ -166,13 +171,18 @@ class _Line(asyncio.BufferedProtocol):
             refused = next((each for each in pending.answers if isinstance(each, redis.RedisError)), None)
             _finish(pending, refused)
 
-    def _too_late(self) -> None:
-        self.close(redis.TimeoutError(f"no answer within {self._limit_s} s"))
+    def _look_at_time(self) -> None:
+        self._timer = None
+        if not self._waiting or self._limit_s is None:
+            return
+        left_s = self._waiting[0].since_s + self._limit_s - self._loop.time()
+        if left_s <= 0:
+            self.close(redis.TimeoutError(f"no answer within {self._limit_s} s"))
+        else:
+            self._timer = self._loop.call_later(left_s, self._look_at_time)
 
 
 def _finish(pending: _Pending, error: redis.RedisError | None) -> None:
-    if pending.deadline is not None:
-        pending.deadline.cancel()
     if pending.future.done():
         # Its task was cancelled.
         return

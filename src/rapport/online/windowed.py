@@ -33,6 +33,7 @@ class WindowedViews:
         self, views: Sequence[tuple[WindowedView, int]], width: int, layouts: KnownLayouts | None = None
     ) -> None:
         self._views = [view for view, _ in views]
+        self._names = [view.name for view, _ in views]
         self._heads = [head_of(view.plan) for view, _ in views]
         self._layouts = layouts
         wanted = [Wanted(view.plan, view.features, column) for view, column in views]
@@ -72,12 +73,17 @@ class WindowedViews:
 
     def details(self, found: JointValues, damaged: Damaged) -> Details:
         """What a read says beside the numbers."""
-        details = Details({name: found.texts(column) for name, column in self._texts}, {}, {}, {})
-        for at, view in enumerate(self._views):
-            details.status[view.name] = tuple([STATUS_NAMES[code] for code in found.status[:, at].tolist()])
-            details.newest_us[view.name] = found.newest_us[:, at]
-            if damaged is not None and damaged[:, at].any():
-                details.damaged[view.name] = tuple(np.flatnonzero(damaged[:, at]).tolist())
+        codes = found.status.T.tolist()
+        details = Details(
+            {name: found.texts(column) for name, column in self._texts},
+            {name: tuple([STATUS_NAMES[code] for code in some]) for name, some in zip(self._names, codes, strict=True)},
+            dict(zip(self._names, found.newest_us.T, strict=True)),
+            {},
+        )
+        if damaged is not None:
+            for name, some in zip(self._names, damaged.T, strict=True):
+                if some.any():
+                    details.damaged[name] = tuple(np.flatnonzero(some).tolist())
         return details
 
     def _brought_up(self, values: Sequence[bytes | None], found: JointValues) -> tuple[list[bytes | None], list[int]]:
