@@ -52,6 +52,11 @@ class Budget(NamedTuple):
         """What is left of it; negative when it is over."""
         return float("inf") if self.deadline_ms is None else self.deadline_ms / 1e3 - self.waited_s
 
+    def from_now(self) -> Budget:
+        """The same end for what begins now."""
+        now_s = time.perf_counter()
+        return Budget(now_s, None if self.deadline_ms is None else max(0, round(self.left_s * 1e3)))
+
 
 def budget_of(request: Request, otherwise_ms: int | None = None) -> Budget:
     """The budget that a request's header gives it.

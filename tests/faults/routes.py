@@ -68,6 +68,10 @@ def _personalize(world: World, number: int) -> Sent:
     return _json("/personalize", {"customer_id": "ann", "session_data": {"message": _TEXT}})
 
 
+def _batch(world: World, number: int) -> Sent:
+    return _json("/personalize/batch", {"turns": [{"customer_id": "ann"}, {"customer_id": "ann"}]})
+
+
 def _context(world: World, number: int) -> Sent:
     return _json("/chatbots/context", {"customer_id": "ann", "session_data": {"message": _TEXT}})
 
@@ -135,6 +139,10 @@ def _slots(answer: Any) -> list[str]:
     return _codes(said[0] if said else "")
 
 
+def _of_turns(answer: Any) -> list[str]:
+    return [code for result in answer["results"] for code in result["decision"]["degraded"]]
+
+
 def _codes(text: str | None) -> list[str]:
     return [code for code in (text or "").replace(" ", "").split(",") if code]
 
@@ -144,6 +152,7 @@ _PLATFORM = frozenset({"platform"})
 
 ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/personalize"): Route(_personalize, degraded=lambda answer: answer["degraded"]),
+    ("POST", "/personalize/batch"): Route(_batch, degraded=_of_turns),
     ("POST", "/chatbots/context"): Route(_context, degraded=lambda answer: answer["degraded"]),
     ("POST", "/chatbots/rasa/webhook"): Route(_rasa, degraded=_slots),
     ("POST", "/chatbots/dialogflow/es"): Route(
