@@ -21,7 +21,7 @@ from rapport.testing.project import Project
 from rapport.testing.served import Served, wait_for
 
 CUSTOMERS = ("ann", "ben", "cleo", "dora", "nobody", "ann")
-OF_EACH_TIME = {"decision_id", "latency_ms", "stages_ms"}
+OF_EACH_TIME = {"decision_id", "latency_ms", "stages_ms", "waited_ms"}
 
 
 @pytest.fixture
