@@ -213,7 +213,7 @@ class Api:
         return HTMLResponse(reference_page())
 
     async def _landing(self, request: Request) -> Response:
-        return HTMLResponse(landing_page(self._running.health()))
+        return HTMLResponse(landing_page(self._running.health(), str(request.base_url)))
 
     def _route(self, path: str, handler: Handler, method: str, needs: Needs) -> Route:
         self.needs[method, path] = needs

@@ -14,6 +14,7 @@ from bentos.openapi_chatbots import chatbot_paths
 from bentos.openapi_deadline import deadline_parameter
 from bentos.openapi_inference import inference_paths, inference_schemas
 from bentos.openapi_security import with_security
+from bentos.openapi_tags import with_tags
 from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
@@ -30,7 +31,7 @@ _EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 
 def openapi_json(needs: Mapping[tuple[str, str], Needs]) -> bytes:
     """The description as JSON, with what each operation needs."""
-    return msgspec.json.format(msgspec.json.encode(with_security(openapi(), needs)), indent=2)
+    return msgspec.json.format(msgspec.json.encode(with_security(with_tags(openapi()), needs)), indent=2)
 
 
 def openapi() -> dict[str, Any]:
