@@ -150,7 +150,7 @@ class Api:
         turns = parse_batch(await read_body(request, BATCH_LIMIT_BYTES))
         caller_of(request).require_customers(customers_in(turns), "turns")
         charge(self._running.gate, request, len(turns))
-        return Response(await self._running.batches.decide(turns), media_type=JSON)
+        return Response(await self._running.batches.decide(turns, budget_of(request)), media_type=JSON)
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)

@@ -12,6 +12,7 @@ from bentos.metrics import Metrics
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
 from rapport.online.ahead import ReadAhead
+from rapport.online.asking_async import LOOK_FIRST_S
 from rapport.online.imagining import Imagine
 
 __all__ = ["FeatureGateway", "Features", "Reader"]
@@ -110,9 +111,16 @@ class FeatureGateway:
             return await asyncio.shield(task)
 
     async def _ask(self, reading: Reading) -> tuple[FeatureRows, Imagine] | None:
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._deadline_s):
-                found = await reading
+            async with asyncio.timeout(None) as limit:
+                # A loop that was held up comes to its timers before it looks at what has arrived. That it is late
+                # itself, as when too much is asked, says nothing of the store.
+                nearly = loop.call_later(self._deadline_s, lambda: limit.reschedule(loop.time() + LOOK_FIRST_S))
+                try:
+                    found = await reading
+                finally:
+                    nearly.cancel()
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")
         except StoreError as error:
