@@ -52,7 +52,8 @@ def measure(quick: bool) -> list[Measurement]:
 
 
 def _served(project: Project, up: ExitStack) -> Served:
-    served = Served(project)
+    # every decision is made, however many wait
+    served = Served(project, {"RAPPORT_QUEUE_MS": "0"})
     up.callback(served.stop)
     served.wait_ready()
     served.wait_health(lambda health: health["status"] == "ok", "the service is not well", 60)

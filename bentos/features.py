@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bentos.breaker import Breaker
 from bentos.metrics import Metrics
+from bentos.shared_timeout import SharedTimeout
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
 from rapport.online.imagining import Imagine
@@ -38,6 +39,7 @@ class FeatureGateway:
         self.rebuilding: tuple[str, ...] = ()
         self.breaker = breaker or Breaker()
         self._deadline_s = deadline_s
+        self._in_time = SharedTimeout(deadline_s)
         self._metrics = metrics
         self._going_on: set[asyncio.Task[tuple[FeatureRows, Imagine] | None]] = set()
 
@@ -79,7 +81,7 @@ class FeatureGateway:
 
     async def _ask(self, reader: Reader, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
         try:
-            async with asyncio.timeout(self._deadline_s):
+            with self._in_time():
                 found = await reader.read_and_imagine(customer_id, as_of_us)
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")
