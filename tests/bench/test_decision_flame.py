@@ -1,4 +1,4 @@
-"""The flame graph: py-spy's stacks are cut to the event loop's work, and each function's bar is as wide as its share."""
+"""The flame graph: py-spy's stacks are cut to the event loop's work, and a function's bar is as wide as its share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from xml.etree import ElementTree
 from benchmarks.decision_flame import stacks_of
 from benchmarks.decision_flame_picture import picture
 
-RAW = """\
-thread (7): MainThread;main (a.py:1);Runner.run (asyncio/runners.py:118);decide (bentos/decide.py:83);read (rapport/r.py:1) 6
-thread (7): MainThread;main (a.py:1);Runner.run (asyncio/runners.py:118);decide (bentos/decide.py:99);score (rapport/s.py:2) 3
-thread (8): decision-log;run (rapport/decisions/log.py:5);dict_<lambda> {x} (b.py:1) 1
+LOOP = "thread (7): MainThread;main (a.py:1);Runner.run (asyncio/runners.py:118)"
+RAW = f"""\
+{LOOP};decide (bentos/decide.py:83);read (rapport/r.py:1) 6
+{LOOP};decide (bentos/decide.py:99);score (rapport/s.py:2) 3
+thread (8): decision-log;run (rapport/decisions/log.py:5);dict_<lambda> {{x}} (b.py:1) 1
 """
 
 
