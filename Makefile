@@ -7,9 +7,12 @@
 #                         five producers, five topics, workers and a broker that die: nothing lost, nothing doubled
 # make surge [LASTS=60] [SEED=n] [SURGE="--kafka --straight"]
 #                         ten times what can be taken, for a minute: nothing lost, memory bounded, worked off
+# make faults [ROUNDS=20]
+#                         each fault, each route: what is answered, how fast, and recovery, into docs/resilience.md
 # make fuzz [EVENTS=1000000] [SEED=n]
 #                         hostile events through the decoders of all formats: an event or its refusal comes out
-# make nightly            what takes long: the oracle on 10,000 cases of each view, slow tests, engines and chaos
+# make nightly            what takes long: the oracle on 10,000 cases of each view, all tests with examples that are
+#                         new each time, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
 # make test-engines       the views on Spark and on Flink, each in an environment of its own
 # make check              ruff, mypy --strict, layering
@@ -20,7 +23,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million surge fuzz nightly bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million surge faults fuzz nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -31,6 +34,7 @@ SEED ?=
 MINUTES ?=
 CASES ?= 10000
 LASTS ?= 60
+ROUNDS ?= 20
 # Tests that wait for servers leave a processor to others.
 TESTERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 SURGE ?=
@@ -83,14 +87,19 @@ kafka-million: sync
 surge: sync
 	@$(BIN)/python -m tests.surge --seconds $(LASTS) $(if $(SEED),--seed $(SEED)) $(SURGE)
 
+faults: sync
+	@$(BIN)/python -m tests.faults --rounds $(ROUNDS)
+
 # EVENTS has chaos's default unless it is given.
 fuzz: sync
 	@$(BIN)/python -m tests.fuzz --events $(if $(filter file,$(origin EVENTS)),1000000,$(EVENTS)) $(if $(SEED),--seed $(SEED))
 
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
+	$(BIN)/pytest -m "not slow" -n $(TESTERS) --dist loadgroup --no-loadscope-reorder -q --hypothesis-profile new-examples
 	$(BIN)/pytest -m slow
 	$(MAKE) test-engines chaos kafka-million surge fuzz
+	$(BIN)/python -m tests.faults --no-page
 
 engines:
 	@for name in spark flink quix; do deploy/install-engine.sh "$$name"; done

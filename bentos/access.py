@@ -25,6 +25,7 @@ __all__ = [
     "SIGNED",
     "Needs",
     "caller_of",
+    "charge",
     "let_in",
     "mark",
 ]
@@ -77,6 +78,16 @@ def let_in(gate: Gate, request: Request, needs: Needs) -> None:
         admitted.caller.require_whole(request.url.path)
     request.scope[_CALLER] = admitted.caller
     request.scope[_HEADERS] = admitted.headers
+
+
+def charge(gate: Gate, request: Request, count: int) -> None:
+    """Count a request that was let in as `count` requests in all.
+
+    Raises:
+        Refusal: 429; 400 when the caller may never send so many at once.
+    """
+    if count > 1:
+        request.scope[_HEADERS] = gate.charge(caller_of(request), count)
 
 
 def mark(request: Request, response: Response) -> None:

@@ -25,9 +25,11 @@ from bentos.access import (
     SIGNED,
     Needs,
     caller_of,
+    charge,
     let_in,
     mark,
 )
+from bentos.batch import BATCH_LIMIT_BYTES, PERSONALIZE_LIMIT_BYTES, customers_in, parse_batch
 from bentos.body import json_answer, read_body, require_type
 from bentos.budget import budget_of
 from bentos.chatbot_routes import ChatbotRoutes
@@ -58,7 +60,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Api", "json_answer"]
 
-PERSONALIZE_LIMIT_BYTES = 64 * 1024
 FEEDBACK_LIMIT_BYTES = 16 * 1024
 MAX_KEY = 256
 HOT = ("/personalize",)
@@ -110,6 +111,7 @@ class Api:
         return [
             self._route("/personalize", self._personalize, "POST", DECIDE),
             self._route("/events", self._events, "POST", EVENTS),
+            self._route("/personalize/batch", self._personalize_batch, "POST", DECIDE),
             self._route("/feedback", self._feedback, "POST", FEEDBACK),
             self._route("/webhooks/{source}", self._webhook, "POST", SIGNED),
             *(self._route(*route) for route in self._chatbots.routes()),
@@ -143,6 +145,13 @@ class Api:
         wanted = decode_body(_personalize, await read_body(request, PERSONALIZE_LIMIT_BYTES))
         caller_of(request).require_customers((wanted.customer_id,))
         return json_answer(await self._running.decider.decide(wanted, budget_of(request)))
+
+    async def _personalize_batch(self, request: Request) -> Response:
+        require_type(request, JSON)
+        turns = parse_batch(await read_body(request, BATCH_LIMIT_BYTES))
+        caller_of(request).require_customers(customers_in(turns), "turns")
+        charge(self._running.gate, request, len(turns))
+        return Response(await self._running.batches.decide(turns), media_type=JSON)
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)
@@ -205,7 +214,7 @@ class Api:
         return HTMLResponse(reference_page())
 
     async def _landing(self, request: Request) -> Response:
-        return HTMLResponse(landing_page(self._running.health()))
+        return HTMLResponse(landing_page(self._running.health(), str(request.base_url)))
 
     def _route(self, path: str, handler: Handler, method: str, needs: Needs) -> Route:
         self.needs[method, path] = needs

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from bentos.budget import Budget, Costs
-from bentos.features import FeatureGateway
+from bentos.features import Features
 from bentos.metrics import Metrics
 from bentos.queueing import Queue
 from bentos.schemas import PersonalizeRequest
-from rapport.clock import Clock, from_us, rate_of, to_us
-from rapport.decisions import Decision, DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, Session
-from rapport.decisions.degraded import INTERNAL_ERROR, NO_FEATURES, NO_INTENT, NO_MESSAGE, OVERLOADED, cause_of
+from rapport.clock import Clock, rate_of, to_us
+from rapport.decisions import Decision, DecisionLog, DecisionRecord, Session
+from rapport.decisions.degraded import NO_FEATURES, NO_INTENT, NO_MESSAGE, OVERLOADED, cause_of
 from rapport.decisions.ids import new_id
 from rapport.decisions.known import Known, known_from
 from rapport.decisions.making import Turn, make_decision
+from rapport.decisions.recording import beside, neutral, without_person
 from rapport.decisions.scoring import Scored, Scorer
 from rapport.decisions.signals import asked_before, join_signals, may_repeat
 from rapport.events.text import analyse
-from rapport.policy import Bundle, FollowedPolicy
+from rapport.policy import FollowedPolicy
 from rapport.quiet import log_failure
 
 __all__ = ["Decider"]
 
 _logger = logging.getLogger(__name__)
-_NEUTRAL_TEXT = RenderedTemplate("en", "How can I help you?")
 
 
 class _Stages:
@@ -61,7 +63,7 @@ class Decider:
 
     def __init__(
         self,
-        features: FeatureGateway,
+        features: Features,
         scorer: Scorer,
         policy: FollowedPolicy,
         clock: Clock,
@@ -81,6 +83,12 @@ class Decider:
         self._stale = stale
         self._software = version("rapport")
 
+    def over(self, features: Features, clock: Clock) -> Decider:
+        """The same with features from elsewhere, and another clock."""
+        other = copy.copy(self)
+        other._features, other._clock = features, clock
+        return other
+
     async def decide(
         self, request: PersonalizeRequest, budget: Budget | None = None, *, logged: bool = True
     ) -> Decision:
@@ -97,7 +105,7 @@ class Decider:
                     decision, record = await self._decide(request, as_of_us, stages, budget)
         except Exception as error:  # a chatbot gets an answer whatever happens here
             log_failure(_logger, error, "a decision failed; a neutral answer was given")
-            decision = _neutral(as_of_us)
+            decision = neutral(new_id(as_of_us), as_of_us)
             record = {"customer_id": "", "features": {}}
         stages.end_all()
         if logged:
@@ -137,19 +145,21 @@ class Decider:
         stages.end("signals")
         about = Session(session.channel, session.page, session.locale, session.slots)
         turn = Turn(new_id(as_of_us), as_of_us, known, signals, about, self._stale(), left_out)
+        if bundle.policy.experiments and known.personal:
+            turn = replace(turn, arms=bundle.policy.arms_of(request.customer_id))
         decision = make_decision(turn, scored, bundle)
         stages.end("policy")
         costs.learn(stages.ms, message=said is not None, scores=bool(scored.scores), reasons=bool(scored.contributions))
-        return decision, _beside(request.customer_id, turn, scored, bundle)
+        return decision, beside(request.customer_id, turn, scored, bundle)
 
     def _shed(self, request: PersonalizeRequest, as_of_us: int) -> tuple[Decision, dict[str, Any]]:
         """What the policy says to somebody of whom nothing is known, and who has said nothing."""
         session, bundle = request.session_data, self._policy.bundle
         about = Session(session.channel, session.page, session.locale, session.slots)
         turn = Turn(new_id(as_of_us), as_of_us, Known(), None, about, False, (OVERLOADED,))
-        return make_decision(turn, Scored(), bundle), _beside(request.customer_id, turn, Scored(), bundle)
+        return make_decision(turn, Scored(), bundle), beside(request.customer_id, turn, Scored(), bundle)
 
-    def _note(self, decision: Decision, beside: dict[str, Any], stages: _Stages, waited_s: float) -> None:
+    def _note(self, decision: Decision, more: dict[str, Any], stages: _Stages, waited_s: float) -> None:
         metrics = self._metrics
         metrics.decisions += 1
         metrics.waits.observe(waited_s)
@@ -157,11 +167,11 @@ class Decider:
         metrics.rules[decision.rule] += 1
         for code in decision.degraded:
             metrics.degraded[cause_of(code)] += 1
-        shown = decision if beside["customer_id"] else _without_person(decision)
+        shown = decision if more["customer_id"] else without_person(decision)
         self._log.offer(
             DecisionRecord(
                 **msgspec.structs.asdict(shown),
-                **beside,
+                **more,
                 latency_ms=round(stages.seconds * 1e3, 3),
                 stages_ms=stages.ms,
                 views=self._features.definitions,
@@ -170,48 +180,3 @@ class Decider:
                 software=self._software,
             )
         )
-
-
-def _beside(customer_id: str, turn: Turn, scored: Scored, bundle: Bundle) -> dict[str, Any]:
-    """What is logged beside the decision. Without consent, or when that is not known, nothing of the person."""
-    known = turn.known
-    found = {
-        "customer_id": customer_id if known.personal else "",
-        "features": known.features,
-        "absent": known.absent,
-        "contributions": scored.contributions,
-        "models": scored.models,
-        "intents_version": bundle.versions["intents"],
-    }
-    return {**found, "signals": turn.signals, "session": turn.session} if known.personal else found
-
-
-def _without_person(decision: Decision) -> Decision:
-    """The decision without what the customer wrote, and what came of it."""
-    text = RenderedTemplate(decision.template.locale, None)
-    asks = [msgspec.structs.replace(ask, problem=None) for ask in decision.ask]
-    return msgspec.structs.replace(decision, sentiment=Sentiment(), intent=None, template=text, ask=asks)
-
-
-def _neutral(as_of_us: int) -> Decision:
-    return msgspec.structs.replace(
-        _NEUTRAL, decision_id=new_id(as_of_us), as_of=from_us(as_of_us), degraded=[INTERNAL_ERROR]
-    )
-
-
-_NEUTRAL = Decision(
-    decision_id="",
-    as_of=from_us(0),
-    segment="Unknown",
-    activity=None,
-    sentiment=Sentiment(),
-    scores={},
-    tone="neutral",
-    template_id="neutral_help",
-    template=_NEUTRAL_TEXT,
-    rule="default",
-    reasons=[],
-    model_versions={},
-    feature_age_s=None,
-    degraded=[],
-)

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from bentos.breaker import Breaker
 from bentos.metrics import Metrics
 from bentos.shared_timeout import SharedTimeout
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
+from rapport.online.ahead import ReadAhead
 from rapport.online.imagining import Imagine
 
-__all__ = ["FeatureGateway", "Reader"]
+__all__ = ["FeatureGateway", "Features", "Reader"]
 
+T = TypeVar("T")
+Reading = Coroutine[Any, Any, tuple[FeatureRows, Imagine]]
 _logger = logging.getLogger(__name__)
+
+
+class Features(Protocol):
+    """Where a decision's features come from; FeatureGateway says what each of these is."""
+
+    @property
+    def definitions(self) -> dict[str, str]: ...
+
+    @property
+    def rebuilding(self) -> tuple[str, ...]: ...
+
+    async def read(
+        self, customer_id: str, as_of_us: int, within_s: float = ...
+    ) -> tuple[FeatureRows, Imagine] | None: ...
 
 
 class Reader(Protocol):
     """Reads rows of features (rapport.online.OnlineReader)."""
 
     async def read_and_imagine(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine]: ...
+
+    async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead: ...
 
 
 class FeatureGateway:
@@ -55,34 +75,38 @@ class FeatureGateway:
         if self.breaker.is_open or self.reader is None:
             self._metrics.store_errors["circuit_open"] += 1
             return None
-        if within_s < self._deadline_s:
-            return await self._ask_hastily(self.reader, customer_id, as_of_us, within_s)
-        return await self._ask(self.reader, customer_id, as_of_us)
+        reading = self.reader.read_and_imagine(customer_id, as_of_us)
+        return await (self._ask_hastily(reading, within_s) if within_s < self._deadline_s else self._ask(reading))
+
+    async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead | None:
+        """Many customers' rows in one round trip, within the deadline of one; None as of `read`."""
+        if self.breaker.is_open or self.reader is None:
+            self._metrics.store_errors["circuit_open"] += 1
+            return None
+        return await self._ask(self.reader.read_ahead(customer_ids, as_of_us))
 
     async def probe(self, as_of_us: int) -> bool:
         """Ask the store although the breaker may be open; closes it when there is an answer."""
         if self.reader is None:
             return False
         was_open = self.breaker.is_open
-        found = await self._ask(self.reader, "", as_of_us) is not None
+        found = await self._ask(self.reader.read_and_imagine("", as_of_us)) is not None
         if found and was_open:
             _logger.warning("the online store answers: decisions use features again")
         return found
 
-    async def _ask_hastily(
-        self, reader: Reader, customer_id: str, as_of_us: int, within_s: float
-    ) -> tuple[FeatureRows, Imagine] | None:
+    async def _ask_hastily(self, reading: Reading, within_s: float) -> tuple[FeatureRows, Imagine] | None:
         """What one caller has no time for says nothing of the store: the read goes on, and tells the breaker."""
-        task = asyncio.create_task(self._ask(reader, customer_id, as_of_us))
+        task = asyncio.create_task(self._ask(reading))
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         async with asyncio.timeout(within_s):
             return await asyncio.shield(task)
 
-    async def _ask(self, reader: Reader, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine] | None:
+    async def _ask(self, reading: Coroutine[Any, Any, T]) -> T | None:
         try:
             with self._in_time():
-                found = await reader.read_and_imagine(customer_id, as_of_us)
+                found = await reading
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")
         except StoreError as error:

@@ -37,6 +37,8 @@ RETRY_AFTER_S = 2
 _AT_ONCE = 32
 """Requests with events whose bodies are in memory; each may have 4 MiB."""
 _LONGEST_IN_LINE_S = 2.0
+_LONGEST_PUBLISHING_S = 3.0
+"""Each question to the bus has a limit of its own; a bus that is slow in all of them would take many times that."""
 _SLICE = 100
 """Events that are checked at a time, in well under a millisecond; then whoever asks for a decision has a turn."""
 
@@ -149,7 +151,13 @@ class Intake:
             Refusal: 429 the bus is full or behind, 503 it does not answer, 409 the batch's number was used.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._publish_now, messages, batch)
+            async with asyncio.timeout(_LONGEST_PUBLISHING_S):
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._publish_now, messages, batch
+                )
+        except TimeoutError:
+            detail = f"the bus has not taken it within {_LONGEST_PUBLISHING_S:g} s"
+            raise _later(503, "bus_unavailable", detail, RETRY_AFTER_S) from None
         except Behind as error:
             raise self._behind(error) from None
         except BusFull as error:

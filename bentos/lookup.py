@@ -21,6 +21,7 @@ __all__ = ["Lookup"]
 
 AT_ONCE = 2
 MOST_WAITING = 32
+LONGEST_S = 5.0
 
 
 class Lookup:
@@ -55,8 +56,11 @@ class Lookup:
             raise Refusal(429, "busy", "", "too many look-ups wait; ask again in a second", {"Retry-After": "1"})
         self._waiting += 1
         try:
-            async with self._turns:
+            async with asyncio.timeout(LONGEST_S), self._turns:
                 return await asyncio.to_thread(self._explained, decision_id, owns)
+        except TimeoutError:
+            detail = f"it was not found within {LONGEST_S:g} s: bus or archive is slow, or many are looked for"
+            raise Refusal(503, "log_unavailable", "", detail, {"Retry-After": "5"}) from None
         except (BusError, ServiceError, ArchiveError) as error:
             raise Refusal(503, "log_unavailable", "", str(error), {"Retry-After": "2"}) from None
         finally:

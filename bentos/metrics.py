@@ -58,6 +58,8 @@ class Metrics:
     """(topic, accepted, the refusal's reason, or repeated: of a numbered batch that was there) to events."""
     webhooks: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(source, the answer's status or the reason why it was refused) to requests."""
+    batch_turns: Counter[str] = field(default_factory=Counter)
+    """decided or refused to turns of batches; those that were decided are decisions, too."""
     chatbots: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(platform, what became of a turn, of its message, or of feedback) to how often."""
     inference: Histogram = field(default_factory=Histogram)
@@ -100,6 +102,7 @@ class _Families(Collector):
         yield _histogram("rapport_decision_wait_seconds", "Time that requests waited for their turn", metrics.waits)
         yield _counter("rapport_decisions_degraded", "Decisions by what they did without", "cause", metrics.degraded)
         yield _counter("rapport_decision_rules", "Decisions by the policy's rule", "rule", metrics.rules)
+        yield _counter("rapport_batch_turns", "Turns of batches", "result", metrics.batch_turns)
         yield _counter("rapport_feature_store_errors", "Failed online reads", "kind", metrics.store_errors)
         opened = metrics.circuit_opened()
         yield CounterMetricFamily("rapport_feature_store_circuit_opened", "Times it opened", value=opened)

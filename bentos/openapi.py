@@ -11,8 +11,10 @@ import msgspec
 from bentos import schemas
 from bentos.access import Needs
 from bentos.openapi_chatbots import chatbot_paths
+from bentos.openapi_deadline import deadline_parameter
 from bentos.openapi_inference import inference_paths, inference_schemas
 from bentos.openapi_security import with_security
+from bentos.openapi_tags import with_tags
 from rapport.decisions import answers
 from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
@@ -29,16 +31,18 @@ _EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 
 def openapi_json(needs: Mapping[tuple[str, str], Needs]) -> bytes:
     """The description as JSON, with what each operation needs."""
-    return msgspec.json.format(msgspec.json.encode(with_security(openapi(), needs)), indent=2)
+    return msgspec.json.format(msgspec.json.encode(with_security(with_tags(openapi()), needs)), indent=2)
 
 
 def openapi() -> dict[str, Any]:
     """The description as plain values."""
     types = [
         schemas.PersonalizeRequest,
+        schemas.BatchRequest,
         schemas.FeedbackRequest,
         schemas.ContextRequest,
         answers.ContextAnswer,
+        answers.BatchAnswer,
         answers.FeedbackAnswer,
         answers.EventsAnswer,
         answers.WebhookAnswer,
@@ -50,6 +54,8 @@ def openapi() -> dict[str, Any]:
         *EVENT_TYPES.values(),
     ]
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
+    # its decoder leaves them to be checked one by one
+    components["BatchRequest"]["properties"]["turns"]["items"] = {"$ref": _REF.format(name="PersonalizeRequest")}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -68,6 +74,7 @@ def openapi() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     return {
         "/personalize": {"post": _personalize()},
+        "/personalize/batch": {"post": _personalize_batch()},
         "/events": {"post": _events()},
         "/feedback": {"post": _feedback()},
         "/webhooks/{source}": {"post": _webhook()},
@@ -98,12 +105,30 @@ def _readyz() -> dict[str, Any]:
 
 def _personalize() -> dict[str, Any]:
     codes = "\n".join(f"- `{code}`: {meaning}" for code, meaning in CODES.items())
-    return _post(
+    operation = _post(
         "Decide what to answer a customer with, and how",
         f"Codes of `degraded`:\n\n{codes}",
         "PersonalizeRequest",
         {"customer_id": "17850", "session_data": {"message": "Where is my parcel?", "locale": "en"}},
         {"200": ("The decision", "Decision"), **_refusals("400", "413", "415")},
+    )
+    operation["parameters"] = [deadline_parameter()]
+    return operation
+
+
+def _personalize_batch() -> dict[str, Any]:
+    turns = [
+        {"customer_id": "17850", "session_data": {"message": "Where is my parcel?"}},
+        {"customer_id": "17851"},
+    ]
+    return _post(
+        "Decide many turns",
+        f"Up to {schemas.MOST_TURNS} turns, 2 MiB. Each has a result, in their order: the decision that POST "
+        "/personalize would have made, or the error that it would have answered. All are of one time. Counts as many "
+        "requests as it has turns.",
+        "BatchRequest",
+        {"turns": turns},
+        {"200": ("A result for each turn", "BatchAnswer"), **_refusals("400", "413", "415", "429")},
     )
 
 
@@ -130,6 +155,7 @@ def _events() -> dict[str, Any]:
             **_refusals("409", "413", "415", "429", "503"),
         },
     )
+    operation["parameters"] = [deadline_parameter()]
     for media_type in (NDJSON, COLUMNS):
         operation["requestBody"]["content"][media_type] = {"schema": {"type": "string"}}
     return operation
@@ -204,7 +230,7 @@ _REFUSALS = {
     "404": "There is no such thing: source, or decision",
     "413": "The body is too large",
     "415": "The Content-Type or the Content-Encoding is not served",
-    "429": "The bus is full, ingest is behind, or too many look-ups wait; ask again after Retry-After seconds",
+    "429": "The bus is full, ingest is behind, or too many look-ups or batches wait: ask again after Retry-After",
     "503": "Bus or archive does not answer; ask again after Retry-After seconds",
 }
 

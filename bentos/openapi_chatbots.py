@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bentos.openapi_deadline import deadline_parameter
+
 __all__ = ["chatbot_paths"]
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -97,6 +99,7 @@ def _post(summary: str, example: str, request: dict[str, Any], *more: str) -> di
     refused = {status: _answer(_STATUSES[status], _ERROR) for status in sorted({*_COMMON, *more})}
     return {
         "summary": summary,
+        "parameters": [deadline_parameter()],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": request, "example": _EXAMPLES[example]}},

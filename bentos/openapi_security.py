@@ -44,7 +44,6 @@ def with_security(document: dict[str, Any], needs: Mapping[tuple[str, str], Need
 def _secure(operation: dict[str, Any], needed: Needs, error: dict[str, Any]) -> None:
     operation["security"] = [{_SCHEME: [needed.scope]}] if needed.scope else []
     if needed.admin:
-        operation["tags"] = ["admin"]
         operation["description"] += " In production at the admin port alone."
     if needed.scope is None:
         return

@@ -13,7 +13,7 @@ from string import Template
 
 from starlette.staticfiles import StaticFiles
 
-from rapport.decisions.answers import Health
+from rapport.decisions.answers import Health, ModelHealth
 
 __all__ = ["landing_page", "reference_page", "swagger_files"]
 
@@ -32,20 +32,31 @@ def reference_page() -> str:
     return (_FOLDER / "reference.html").read_text(encoding="utf-8")
 
 
-def landing_page(health: Health) -> str:
-    """Where everything is, and how the parts are."""
+def landing_page(health: Health, base: str) -> str:
+    """Where everything is, and how the parts are.
+
+    Args:
+        base: the service's address as the caller has it, with a slash at its end.
+    """
     parts = {
         "Online store": health.redis,
         "Event bus": health.bus,
         "Features up to date": health.features_current,
         "Policy": health.policy,
-        **{f"Model {name}": model.loaded for name, model in health.models.items()},
+        **{_model(name, model): model.loaded for name, model in health.models.items()},
     }
     rows = "".join(_part(name, well) for name, well in parts.items())
     problems = "".join(f"<li>{html.escape(problem)}</li>" for problem in health.problems)
     return _landing().substitute(
-        status=health.status, parts=rows, problems=f"<ul class=problems>{problems}</ul>" if problems else ""
+        status=health.status,
+        parts=rows,
+        problems=f"<ul class=problems>{problems}</ul>" if problems else "",
+        base=html.escape(base),
     )
+
+
+def _model(name: str, model: ModelHealth) -> str:
+    return f"Model {name} {model.version}" if model.loaded else f"Model {name}: none is promoted, or it cannot be read"
 
 
 @cache

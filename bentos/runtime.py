@@ -11,14 +11,13 @@ import redis
 import redis.asyncio
 
 from bentos.background import Background
+from bentos.batch import Batches
 from bentos.chatbots import Chatbots
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
-from bentos.freshness import Freshness
 from bentos.health import health_of
 from bentos.inference import Inference
 from bentos.intake import Intake
-from bentos.kept import KeptViews
 from bentos.lookup import Lookup
 from bentos.metrics import Metrics
 from bentos.pressure import Pressure
@@ -33,6 +32,8 @@ from rapport.clock import WORLD_CLOCK_KEY
 from rapport.dead_letters import expire_letters
 from rapport.decisions import DecisionLog
 from rapport.decisions.answers import Health
+from rapport.decisions.freshness import Freshness
+from rapport.decisions.kept import FEATURE_SERVICE, KeptViews
 from rapport.decisions.scoring import MODELS, SEGMENTS, Scorer
 from rapport.errors import AccessError, BusError, MappingError, ServiceError, StoreUnavailable
 from rapport.inference import KeptVersions
@@ -45,7 +46,6 @@ from rapport.webhooks.sources import webhooks_folder
 
 __all__ = ["Runtime"]
 
-FEATURE_SERVICE = "personalization"
 BUS_TIMEOUT_S = 1.0
 WARM_UP_DECISIONS = 50
 DAY_US = 86_400_000_000
@@ -100,7 +100,7 @@ class Runtime:
             self._queue,
             stale=lambda: self._freshness.stale,
         )
-
+        self.batches = Batches(self.decider, self.features, self.clock, self.metrics)
         self.chatbots = Chatbots(
             settings.root / (settings.chatbots_file or "chatbots.yaml"),
             self.decider,

@@ -11,8 +11,10 @@ from msgspec import Meta
 from rapport.chatbots.context import LEAST_TOKENS, MOST_TOKENS
 from rapport.decisions.record import Money
 
-__all__ = ["ContextRequest", "FeedbackRequest", "PersonalizeRequest", "SessionData"]
+__all__ = ["MOST_TURNS", "BatchRequest", "ContextRequest", "FeedbackRequest", "PersonalizeRequest", "SessionData"]
 
+MOST_TURNS = 500
+"""Of one batch."""
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 SlotName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$")]
@@ -43,6 +45,12 @@ class PersonalizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     customer_id: Annotated[Id, Meta(description="The shop's own id of the customer.")]
     session_data: SessionData = SessionData()
+
+
+class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Many turns, of as many customers. Each is checked by itself."""
+
+    turns: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MOST_TURNS, description="Up to 500 of them.")]
 
 
 class ContextRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

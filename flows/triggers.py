@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import bytewax.operators as op
 import pyarrow as pa
@@ -23,6 +24,7 @@ from flows.delivery import GROUP as DELIVERY
 from flows.delivery import deliver
 from flows.feed import Feed, Polled
 from flows.horizon import Horizon
+from flows.proactive import Proactive, open_proactive
 from flows.runtime import Runtime, keep_out_of_the_collectors_way, open_runtime
 from flows.trim import trim_older
 from rapport.bus.protocol import Bus, Position
@@ -32,12 +34,12 @@ from rapport.events.block import CHECKED_SUFFIX, joined, read_blocks
 from rapport.metrics.measures import SinceInWorld
 from rapport.online import WRITE_TIMEOUT_S, connect
 from rapport.settings import Settings
-from rapport.triggers.declared import Trigger
+from rapport.triggers.deciding import decide_firings
+from rapport.triggers.declared import Cap, Trigger
 from rapport.triggers.engine import Engine, Stored
 from rapport.triggers.features import FeatureReader, check_features
 from rapport.triggers.file import FILE, TRIGGERS_TOPIC
-from rapport.triggers.firing import to_message
-from rapport.triggers.load import load_triggers
+from rapport.triggers.load import load_cap, load_triggers
 from rapport.triggers.state import CHECKS, TIMERS, Changes, Due, Pair
 from rapport.triggers.store import TriggerStore, ask_queue
 
@@ -66,10 +68,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is declared: the triggers, and a reader of their features (None: they need none)."""
+    """What is declared: the triggers, a reader of their features (None: they need none), what decides for those that
+    ask for it (None: none does), and how often a customer is sent something (None: no limit)."""
 
     engine: Engine
     features: FeatureReader | None = None
+    proactive: Proactive | None = None
+    cap: Cap | None = None
 
 
 class Watcher:
@@ -90,6 +95,8 @@ class Watcher:
         self._runtime = runtime
         self._engine = watch.engine
         self._features = watch.features
+        self._proactive = watch.proactive
+        self._cap = watch.cap
         self._store = store
         self._topics = [topic + CHECKED_SUFFIX for topic in watch.engine.topics]
         self._horizon = Horizon(feed.bus, self._topics)
@@ -224,6 +231,9 @@ class Watcher:
         return False
 
     def _step(self, changes: Changes, place: tuple[str, int, Position] | None = None) -> bool:
+        if self._proactive is not None:
+            decide = partial(self._proactive.decide, as_of_us=self._now_us(), rate=self._rate(), bus=self._bus)
+            decide_firings(changes, self._engine.triggers, self._cap, self._store.load, decide)
         made = self._store.step(changes, place)
         if made:
             self._engine.written(changes)
@@ -246,8 +256,8 @@ class Watcher:
     def _publish(self) -> None:
         """Bring the outbox onto the bus, each firing once: the position that moves is the number of the last one."""
         known = self._bus.position(FIRED, TRIGGERS_TOPIC, 0)
-        while firings := self._store.outbox(known.hi, _AT_ONCE):
-            position = Position(firings[-1][0], 0)
+        while waiting := self._store.outbox(known.hi, _AT_ONCE):
+            position = Position(waiting[-1].number, 0)
             try:
                 commit_surely(
                     self._bus,
@@ -257,7 +267,7 @@ class Watcher:
                     0,
                     expected=known,
                     position=position,
-                    outputs=[to_message(firing) for _, firing in firings],
+                    outputs=[message for one in waiting for message in one.messages()],
                 )
             except PositionMoved as error:
                 _log.info("another process publishes: %s", error)
@@ -291,6 +301,11 @@ class Watcher:
     def _places(self) -> list[tuple[str, int]]:
         """All partitions of the topics, whoever reads them: the state is one."""
         return [(topic, partition) for topic in self._topics for partition in range(self._bus.partitions(topic))]
+
+    def _rate(self) -> float:
+        """Seconds of the world per second of the machine."""
+        system_us = time.time_ns() // 1_000
+        return (self._runtime.world_us(system_us + 1_000_000) - self._runtime.world_us(system_us)) / 1e6
 
     def _now_us(self) -> int:
         return self._runtime.world_us(time.time_ns() // 1_000)
@@ -332,9 +347,11 @@ def load_watch(settings: Settings) -> Watch:
     declared: Sequence[Trigger] = load_triggers(settings.root)
     if not declared:
         raise DeclarationError(f"no triggers are declared: write some into {FILE}")
-    engine = Engine(declared)
+    watch = Watch(Engine(declared), cap=load_cap(settings.root))
+    if any(trigger.decide for trigger in declared):
+        watch = replace(watch, proactive=open_proactive(settings))
     if not any(True for trigger in declared for _ in trigger.features()):
-        return Watch(engine)
+        return watch
     # Feast takes seconds to import.
     from rapport.feast.catalog import open_store, plans_by_topic
 
@@ -342,7 +359,7 @@ def load_watch(settings: Settings) -> Watch:
     plans = plans_by_topic(store)
     check_features(declared, plans)
     client = connect(settings, timeout_s=WRITE_TIMEOUT_S)
-    return Watch(engine, FeatureReader(client, store.project, declared, plans))
+    return replace(watch, features=FeatureReader(client, store.project, declared, plans))
 
 
 def flow() -> Dataflow:

@@ -22,8 +22,10 @@ _NEEDS_A_BROKER = "librdkafka's mock cluster, which tests/kafka/test_mock_*.py u
 disable_telemetry()
 # A busy machine is slow, which says nothing of what is tested.
 hypothesis.settings.register_profile(
-    "rapport", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    "new-examples", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
+# Whether a change passes is not left to chance: other examples each time are for the nightly run.
+hypothesis.settings.register_profile("rapport", hypothesis.settings.get_profile("new-examples"), derandomize=True)
 hypothesis.settings.load_profile("rapport")
 
 

@@ -12,7 +12,7 @@ from tests.source_tree import ROOT
 
 __all__ = ["group_of", "in_order"]
 
-_TOGETHER = ("consistency", "monitoring", "serving", "simulate", "training")
+_TOGETHER = ("consistency", "faults", "monitoring", "serving", "simulate", "training")
 """Folders whose tests share what takes seconds to make."""
 _BESIDE = {"surge/test_surge.py": "kafka/test_million.py"}
 """Files that start their processes from the same one, which takes seconds to import everything."""
@@ -21,6 +21,7 @@ _LONGEST_FIRST = (
     "metrics/test_watched.py",
     "chaos/test_chaos.py",
     "kafka/test_million.py",
+    "faults",
     "serving",
     "flows/test_rebuild.py",
 )

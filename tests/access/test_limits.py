@@ -62,3 +62,25 @@ def test_a_clock_that_stands_still_and_a_caller_without_a_rate() -> None:
     caller = Caller("key:a", frozenset(), rate_per_s=10.0)
     assert limits.take(caller, 1.0)[1] == ("RateLimit", '"caller";r=19;t=1')
     assert limits.take(caller, 0.5)[1] == ("RateLimit", '"caller";r=18;t=1')
+
+
+@given(
+    rate=st.sampled_from([1.0, 3.0, 10.0]),
+    asked=st.lists(st.tuples(st.sampled_from([0.0, 0.25, 2.0]), st.integers(1, 24)), max_size=60),
+)
+def test_a_request_that_counts_as_many_is_as_many_or_none(rate: float, asked: list[tuple[float, int]]) -> None:
+    """One by one in a bucket of its own: what is let through is what fits, and what never fits is told apart."""
+    limits, caller = Limits(), Caller("key:a", frozenset(), rate_per_s=rate)
+    size = int(rate * BURST_S)
+    now, level = 1_000.0, float(size)
+    for gap, count in asked:
+        now, level = now + gap, min(size, level + gap * rate)
+        expected = 429 if level < 1 else 400 if count > size else 429 if level < count else 200
+        level -= count if expected == 200 else level >= 1
+        try:
+            limits.take(caller, now)
+            limits.take(caller, now, count, counted=1)
+            status = 200
+        except Refusal as refusal:
+            status = refusal.status
+        assert status == expected

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from rapport.bus import Message
+from rapport.events.frustration import model_version
 from rapport.events.text import analyse
 
 NOW_US = 1_760_000_000_123_456
@@ -221,6 +222,7 @@ def _messages(rng: np.random.Generator, number: int, times: Any) -> tuple[list[d
         "negative": _where(mine, [s.negative for s in signals], pa.bool_()),
         "frustration": _where(mine, [s.frustration for s in signals], pa.float64()),
         "query": _where(mine, [s.query or None for s in signals], pa.string()),
+        "text_model": _where(mine, [model_version()] * size, pa.string()),
     }
 
 

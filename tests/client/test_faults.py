@@ -95,6 +95,11 @@ def test_decide_says_what_is_wrong(faulty: FaultyService, case: dict[str, Any]) 
         assert type(caught.value) is ERRORS[case["outcome"]]
 
 
+def test_a_batch_without_results_is_no_answer(faulty: FaultyService) -> None:
+    with RapportClient(options(faulty.url("ok"))) as client, pytest.raises(ServiceError, match="for each turn"):
+        client.decide_batch([("ann", None)])
+
+
 def test_the_circuit_opens_and_nothing_is_sent_until_the_service_is_back(faulty: FaultyService) -> None:
     now, reports = [0.0], list[CallReport]()
     given = options(faulty.url("switch"), breaker=BreakerOptions(failures=3, window=4, open_s=5.0))

@@ -23,6 +23,7 @@ from rapport.events.block import (
 )
 from rapport.events.columns import BASE, COLUMNS
 from rapport.events.decode import decode
+from rapport.events.frustration import model_version
 from rapport.events.schema import TOPICS
 from rapport.events.times import MAX_AHEAD_US
 from rapport.testing.blocks import block_message, rows_of
@@ -68,7 +69,9 @@ def test_messages() -> None:
     assert customer["message"] is True and customer["query"] == "where is my order"
     assert isinstance(customer["sentiment"], float) and isinstance(customer["negative"], bool)
     agent = row("chat_messages", role="agent")
-    assert [agent[name] for name in ("message", "sentiment", "negative", "frustration", "query")] == [None] * 5
+    derived = ("message", "sentiment", "negative", "frustration", "query", "text_model")
+    assert [agent[name] for name in derived] == [None] * 6
+    assert customer["text_model"] == model_version()
     assert row("chat_messages", text="?!")["query"] is None
 
 

@@ -94,6 +94,10 @@ def fired(bus: Bus) -> Counter[tuple[str, str]]:
     return Counter((firing.trigger, firing.customer_id) for firing in found)
 
 
+STEPS = {"step", "outbox", "published"}
+"""What a store does, before or after which a process may die."""
+
+
 class _Mortal:
     """Passes calls on, and kills the process after the n-th."""
 
@@ -129,5 +133,5 @@ def die_at(lives: int, redis_url: str, root: Path) -> None:
     runtime = make_runtime(load_settings({"RAPPORT_REDIS_URL": redis_url}, root=root))
     _Mortal.lives = lives
     bus: Any = _Mortal(runtime.bus, {"commit"})
-    store: Any = _Mortal(TriggerStore(connect(runtime.settings, timeout_s=5)), {"step", "outbox", "published"})
+    store: Any = _Mortal(TriggerStore(connect(runtime.settings, timeout_s=5)), STEPS)
     run_triggers(replace(runtime, bus=bus), watch_of(), store)

@@ -113,6 +113,14 @@ CASES: dict[str, tuple[Series, Series]] = {
         {"rapport_decisions_total": "0+100x40", 'rapport_decisions_degraded_total{cause="a"}': "0+20x40"},
         {"rapport_decisions_total": "0+100x40", 'rapport_decisions_degraded_total{cause="a"}': "0+5x40"},
     ),
+    "RapportStoreLeftAlone": (
+        {"rapport_feature_store_circuit_open": "1x40"},
+        {"rapport_feature_store_circuit_open": "0x20 1x0 0x20"},
+    ),
+    "RapportOverloaded": (
+        {"rapport_decisions_total": "0+100x40", 'rapport_decisions_degraded_total{cause="overloaded"}': "0+5x40"},
+        {"rapport_decisions_total": "0+100x40", 'rapport_decisions_degraded_total{cause="no_consent"}': "0+5x40"},
+    ),
     "RapportDecisionsSlow": (decisions("0.1"), decisions("0.05")),
     "RapportDecisionsLost": (
         {"rapport_decision_log_dropped_total": "0x29 1x10"},

@@ -55,6 +55,18 @@ def test_times_and_exact_numbers_are_taken_as_such(served: Served) -> None:
         assert client.decide("ann", session)["decision_id"]
 
 
+def test_many_turns_in_one_call(served: Served, models: NoiseModels) -> None:
+    turns = [("ann", {"message": "Hi", "page": None, "slots": {"price": Decimal(1)}}), ("", None), ("ben", None)]
+    with RapportClient(options(served)) as client:
+        ann, nobody, ben = client.decide_batch(turns)
+        assert ann["decision"]["segment"] == "Champions" and ben["decision"]["decision_id"]
+        assert nobody == {"error": {**nobody["error"], "field": "customer_id"}}
+        many = client.decide_batch([("ann", None)] * 500)
+        assert len({one["decision"]["decision_id"] for one in many}) == 500
+        with pytest.raises(RequestRefused, match="turns"):
+            client.decide_batch([])
+
+
 def test_events_and_feedback_arrive(served: Served) -> None:
     click = {"event_id": "clients-1", "customer_id": "ann", "event_time": "2026-03-01T12:00:00Z", "action": "view"}
     with RapportClient(options(served)) as client:

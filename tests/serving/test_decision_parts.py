@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bentos.freshness import STALLED_AFTER_S, Freshness
 from bentos.metrics import LATENCY_BUCKETS_S, Metrics, render
 from rapport.bus.protocol import Bus, Message, Position
 from rapport.client import Client
 from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, decode_record, make_situation
+from rapport.decisions.freshness import STALLED_AFTER_S, Freshness
 from rapport.decisions.ids import is_id, new_id, time_range_us
 from rapport.decisions.reasons import phrase_of, reason_of, value_text
 from rapport.decisions.situation import cart_abandoned
@@ -171,6 +171,9 @@ def test_the_client_speaks_to_the_service(served: Served, models: NoiseModels) -
     with Client(served.url, timeout_s=10) as client:
         decision = client.personalize("ann", message="Hello", locale="de")
         assert decision.model_versions["segments"] == "1"
+        known, wrong = client.personalize_batch(["ann", ""])
+        assert known.decision and known.decision.segment == "Champions" and known.error is None
+        assert wrong.error and wrong.error.field == "customer_id" and wrong.decision is None
         assert client.feedback("ann", decision_id=decision.decision_id, csat=5, idempotency_key="k").startswith("fb-")
         answer = client.events("customer_clicks", [{"event_id": "1"}])
         assert (answer.accepted, answer.refused, answer.results[0].reason) == (0, 1, "no_customer")

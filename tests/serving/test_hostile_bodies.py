@@ -18,7 +18,7 @@ _values = st.recursive(
     max_leaves=12,
 )
 _names = st.sampled_from(
-    ["customer_id", "session_data", "message", "topic", "events", "event", "csat", "decision_id", "x"]
+    ["customer_id", "session_data", "message", "turns", "topic", "events", "event", "csat", "decision_id", "x"]
 )
 _objects = st.dictionaries(_names, _values | st.just("customer_clicks") | st.just("ann"), max_size=5)
 _requests = st.builds(
@@ -26,8 +26,9 @@ _requests = st.builds(
     st.text(min_size=1, max_size=130),
     st.dictionaries(st.sampled_from(["message", "channel", "page", "locale"]), st.text(max_size=300)),
 )
+_batches = st.builds(lambda turns: {"turns": turns}, st.lists(_requests | _objects | _values, max_size=4))
 _bodies = st.one_of(
-    st.binary(max_size=300), (_objects | _requests | _values).map(lambda value: json.dumps(value).encode())
+    st.binary(max_size=300), (_objects | _requests | _batches | _values).map(lambda value: json.dumps(value).encode())
 )
 
 
@@ -57,7 +58,7 @@ def open_source(served: Served, project: Project) -> Iterator[None]:
     mapping.unlink()
 
 
-@pytest.mark.parametrize("path", ["/personalize", "/events", "/feedback", "/webhooks/hostile"])
+@pytest.mark.parametrize("path", ["/personalize", "/personalize/batch", "/events", "/feedback", "/webhooks/hostile"])
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=_bodies, lines=st.booleans())
 def test_no_body_breaks_the_service(served: Served, path: str, body: bytes, lines: bool) -> None:

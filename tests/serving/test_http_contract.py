@@ -114,7 +114,7 @@ def test_probes_and_pages(served: Served) -> None:
     for path in ("/", "/docs"):
         page = served.http.get(path)
         assert page.status_code == 200 and "text/html" in page.headers["content-type"]
-        assert "http://" not in page.text.replace("http://127.0.0.1:8400", "") and "https://" not in page.text
+        assert "http://" not in page.text.replace(served.url, "") and "https://" not in page.text
     for asset in ("swagger-ui.css", "swagger-ui-bundle.js"):
         assert served.http.get(f"/docs/assets/{asset}").status_code == 200
 

@@ -103,6 +103,7 @@ def _chats(random: np.random.Generator, names: np.ndarray, days: int) -> list[tu
             "negative": frustration > 0.5,
             "frustration": frustration,
             "query": "…",
+            "text_model": "…",
         }
     )
     opened = random.random(count) < mood

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from rapport.errors import DeclarationError
+from rapport.triggers.declared import Cap
 from rapport.triggers.durations import in_words, parse_duration
 from rapport.triggers.file import FILE, topics_in
-from rapport.triggers.load import load_triggers, parse_triggers
+from rapport.triggers.load import load_triggers, parse_cap, parse_triggers
 from tests.source_tree import ROOT
 
 GOOD = """
@@ -37,6 +38,15 @@ triggers:
 """
 
 
+def test_a_cap_and_what_is_decided() -> None:
+    assert parse_cap(GOOD) is None and not any(trigger.decide for trigger in parse_triggers(GOOD))
+    text = GOOD.replace("version: 1", "version: 1\ncap: {at_most: 2, within: 1 d}").replace(
+        "  - name: drop", "    decide: true\n  - name: drop"
+    )
+    assert parse_cap(text) == Cap(2, 86_400_000_000)
+    assert [trigger.decide for trigger in parse_triggers(text)] == [False, True, False, False]
+
+
 def test_the_four_kinds_are_read() -> None:
     cart, surge, drop, urgent = parse_triggers(GOOD)
     assert [one.kind for one in (cart, surge, drop, urgent)] == ["absence", "features", "drop", "event"]
@@ -49,6 +59,9 @@ def test_the_four_kinds_are_read() -> None:
     ("before", "after", "words"),
     [
         ("version: 1", "version: 2", "version 2 is not known"),
+        ("version: 1", "version: 1\ncap: {at_most: 0, within: 1 d}", "cap.at_most: 0 is out of range: 1 to 100"),
+        ("version: 1", "version: 1\ncap: {at_most: 2, within: 1 w}", "cap.within: '1 w' is no length of time"),
+        ("version: 1", "version: 1\ncap: {at_most: 2, per: 1 d}", "unknown field `per`; allowed here: at_most, within"),
         ("version: 1", "version: [", "not YAML"),
         ("name: surge", "name: cart", "two triggers are named 'cart'"),
         ("name: surge", "name: Surge", "small letters"),

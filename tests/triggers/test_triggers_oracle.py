@@ -90,7 +90,7 @@ class Real:
     def firings(self) -> list[tuple[str, str, int]]:
         return [
             (firing.trigger, firing.customer_id, round(firing.moment.timestamp() * SECOND))
-            for _, firing in self.store.outbox(0, 10_000)
+            for firing in [one.firing for one in self.store.outbox(0, 10_000) if one.firing]
         ]
 
 

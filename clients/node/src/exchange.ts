@@ -15,6 +15,8 @@ export interface Call {
   deadlineMs: number;
   /** It may be sent again also when the service may have done it already. */
   repeatable: boolean;
+  /** A longer answer is expected than of other calls: so many bytes are read at least. */
+  answerBytes?: number;
 }
 
 interface Tries {
@@ -116,18 +118,18 @@ export class Exchange {
       redirect: "manual",
       signal,
     });
-    const text = await this.#textOf(response);
+    const text = await this.#textOf(response, Math.max(this.#options.maxAnswerBytes, call.answerBytes ?? 0));
     return { status: response.status, text, retryAfterMs: retryAfterMs(response.headers.get("Retry-After")) };
   }
 
-  async #textOf(response: Response): Promise<string> {
+  async #textOf(response: Response, mostBytes: number): Promise<string> {
     const parts: Uint8Array[] = [];
     let bytes = 0;
     for await (const part of response.body ?? []) {
       bytes += part.byteLength;
-      if (bytes > this.#options.maxAnswerBytes) {
+      if (bytes > mostBytes) {
         throw new ServiceError(
-          `${this.#options.url} answers more than ${this.#options.maxAnswerBytes} bytes: ` +
+          `${this.#options.url} answers more than ${mostBytes} bytes: ` +
             "it is not Rapport's decision service",
         );
       }

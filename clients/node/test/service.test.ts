@@ -25,6 +25,17 @@ test("the tags are the decision", async () => {
   assert.ok(typeof tags["score_escalation_risk"] === "number");
 });
 
+test("many turns in one call", async () => {
+  const turns = [{ customerId: "ann", sessionData: SESSION }, { customerId: "" }, { customerId: "ben" }];
+  const [ann, nobody, ben] = await client().decideBatch(turns);
+  assert.equal(ann?.decision?.["segment"], "Champions");
+  assert.deepEqual([nobody?.error?.field, nobody?.decision], ["customer_id", undefined]);
+  assert.ok(ben?.decision?.["decision_id"]);
+  const many = await client().decideBatch(Array.from({ length: 500 }, () => ({ customerId: "ann" })));
+  assert.equal(new Set(many.map((one) => one.decision?.["decision_id"])).size, 500);
+  await assert.rejects(client().decideBatch([]), (error) => error instanceof RequestRefused && error.field === "turns");
+});
+
 test("events and feedback arrive, and a refusal names the field", async () => {
   const answer = await client().sendEvents("customer_clicks", [{ event_id: "node-1" }]);
   assert.equal(answer["refused"], 1);

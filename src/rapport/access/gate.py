@@ -83,6 +83,14 @@ class Gate:
         caller.require_scope(scope)
         return Admitted(caller, self._limits.take(caller, time.monotonic()))
 
+    def charge(self, caller: Caller, count: int) -> Headers:
+        """Count a request that was let through as `count` in all; what is left of the caller's rate.
+
+        Raises:
+            Refusal: 429 too many; 400 more than the caller may ever send at once.
+        """
+        return self._limits.take(caller, time.monotonic(), count, counted=1)
+
     def _recognize(self, credential: str, now_s: float) -> Caller:
         if not credential.startswith(KEY_PREFIX):
             if self._tokens is None:

@@ -34,14 +34,16 @@ class Limits:
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, caller: Caller, now_s: float) -> Headers:
+    def take(self, caller: Caller, now_s: float, count: int = 1, *, counted: int = 0) -> Headers:
         """Let a request through; the headers that tell the caller what is left (draft-ietf-httpapi-ratelimit-headers).
 
         Args:
             now_s: any clock that only goes forward, seconds.
+            count: how many requests it counts as.
+            counted: how many of them have been counted already.
 
         Raises:
-            Refusal: 429 with the time after which the next request is let through.
+            Refusal: 429 with the time after which such a request is let through; 400 when it never is.
         """
         if not caller.rate_per_s:
             return ()
@@ -50,9 +52,13 @@ class Limits:
             bucket = self._new(caller, now_s)
         bucket.level = min(bucket.size, bucket.level + max(0.0, now_s - bucket.at_s) * bucket.rate)
         bucket.at_s = now_s
-        if bucket.level < 1.0:
-            raise _too_many(bucket)
-        bucket.level -= 1.0
+        if count > bucket.size:
+            detail = f"more requests in one than the {bucket.size:.0f} that the caller may send at once; send fewer"
+            raise Refusal(400, "bad_value", "", detail, dict(_headers(bucket)))
+        more = count - counted
+        if bucket.level < more:
+            raise _too_many(bucket, more)
+        bucket.level -= more
         return _headers(bucket)
 
     def _new(self, caller: Caller, now_s: float) -> _Bucket:
@@ -67,7 +73,7 @@ def _headers(bucket: _Bucket) -> Headers:
     return ("RateLimit-Policy", bucket.policy), ("RateLimit", f'"caller";r={int(bucket.level)};t={full_s}')
 
 
-def _too_many(bucket: _Bucket) -> Refusal:
-    wait_s = max(1, math.ceil((1.0 - bucket.level) / bucket.rate))
+def _too_many(bucket: _Bucket, count: int) -> Refusal:
+    wait_s = max(1, math.ceil((count - bucket.level) / bucket.rate))
     detail = f"more than {bucket.rate:g} requests per second; send again after {wait_s} s"
     return Refusal(429, "rate_limited", "", detail, {"Retry-After": str(wait_s), **dict(_headers(bucket))})

@@ -30,8 +30,8 @@ __all__ = ["RedisStreamsBus"]
 _PREFIX = "rapport:bus"
 _POSITIONS = f"{_PREFIX}:positions"
 _COUNTS = f"{_PREFIX}:counts"
-_TAKES_NO_WRITES = ("MISCONF", "READONLY", "NOREPLICAS", "MASTERDOWN")
-"""Beginnings of what a Redis answers that works but for writing."""
+_TAKES_NO_WRITES = ("MISCONF ", "READONLY ", "NOREPLICAS ", "MASTERDOWN ")
+"""What a Redis answers that works but for writing; in a script or a pipeline with words before it."""
 _PARTITIONS = f"{_PREFIX}:partitions"
 _ENDS = f"{_PREFIX}:ends"
 _CHUNK = 4 * 500
@@ -334,7 +334,7 @@ class RedisStreamsBus:
             said = str(error)
             if "OOM command not allowed" in said:
                 raise BusFull(f"Redis has no memory left: {said}; give it more (maxmemory), or drop data") from error
-            if said.startswith(_TAKES_NO_WRITES):
+            if any(word in said for word in _TAKES_NO_WRITES):
                 raise BusUnavailable(f"Redis takes no writes: {said}; is its disk full, or is it a replica?") from error
             raise
 

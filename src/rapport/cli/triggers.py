@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["triggers"]
 
-_WHAT = ("fired", "quiet", "expired", "old")
+_WHAT = ("fired", "quiet", "expired", "old", "capped", "withheld")
 
 
 def triggers(
@@ -32,7 +32,9 @@ def triggers(
     """Show the declared triggers with their counts, and what fired last.
 
     `fired` is what was fired; `quiet` would have, too soon after the last; `expired` too late; `old` are events that
-    came too late to be looked at. With a webhook, `--deliveries` shows what waits, what failed and the last tries.
+    came too late to be looked at. Of triggers that decide, `capped` were not sent because the customer had been sent
+    enough, `withheld` for lack of consent, or because the policy keeps silent. With a webhook, `--deliveries` shows
+    what waits, what failed and the last tries.
 
     Example: rapport triggers abandoned_cart --limit 50
     """
@@ -62,6 +64,8 @@ def _declared(settings: Settings) -> tuple[Trigger, ...]:
 
 
 def _check(settings: Settings, as_json: bool) -> None:
+    from rapport.triggers.load import load_cap
+
     declared = _declared(settings)
     if any(True for trigger in declared for _ in trigger.features()):
         # Feast takes seconds to import.
@@ -69,6 +73,7 @@ def _check(settings: Settings, as_json: bool) -> None:
         from rapport.triggers.features import check_features
 
         check_features(declared, plans_by_topic(open_store(settings)))
+    load_cap(settings.root)
     if settings.delivery_url:
         from rapport.delivery.address import webhook_of
 

@@ -73,6 +73,12 @@ class RapportClient:
         wait_ms = self.options.deadline_ms if deadline_ms is None else deadline_ms
         return self._run(lambda client: client.decide(customer_id, session_data, deadline_ms=wait_ms), wait_ms)
 
+    def decide_batch(
+        self, turns: Sequence[tuple[str, Mapping[str, Any] | None]], *, deadline_ms: int = 5_000
+    ) -> list[dict[str, Any]]:
+        """As `AsyncRapportClient.decide_batch`, with its errors."""
+        return self._run(lambda client: client.decide_batch(turns, deadline_ms=deadline_ms), deadline_ms)
+
     def send_events(
         self, topic: str, events: Sequence[Mapping[str, Any]], *, deadline_ms: int = 2_000
     ) -> dict[str, Any]:

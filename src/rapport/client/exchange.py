@@ -32,12 +32,14 @@ class Call:
 
     Attributes:
         repeatable: it may be sent again also when the service may have done it already.
+        answer_bytes: a longer answer is expected than of other calls: so many bytes are read at least.
     """
 
     operation: str
     body: bytes
     deadline_ms: int
     repeatable: bool
+    answer_bytes: int = 0
 
 
 class _Answer(NamedTuple):
@@ -151,14 +153,15 @@ class Exchange:
 
     async def _once(self, call: Call, left_s: float) -> _Answer:
         headers = {"X-Deadline-Ms": str(max(1, int(left_s * 1_000)))}
+        most_bytes = max(self._options.max_answer_bytes, call.answer_bytes)
         async with self._http.stream("POST", f"/{call.operation}", content=call.body, headers=headers) as response:
             content = bytearray()
             # Raw: what a proxy has packed is not unpacked, which would have no bound.
             async for part in response.aiter_raw():
                 content += part
-                if len(content) > self._options.max_answer_bytes:
+                if len(content) > most_bytes:
                     raise ServiceError(
-                        f"{self._options.url} answers more than {self._options.max_answer_bytes:,} bytes: "
+                        f"{self._options.url} answers more than {most_bytes:,} bytes: "
                         "it is not Rapport's decision service"
                     )
             return _Answer(response.status_code, bytes(content), _retry_after(response.headers.get("Retry-After")))

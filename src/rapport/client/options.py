@@ -92,7 +92,7 @@ class CallReport:
     """What became of one call, for metrics and logs; it says nothing of the customer.
 
     Attributes:
-        operation: personalize, events or feedback.
+        operation: personalize, personalize/batch, events or feedback.
         status: the HTTP status of the last answer; 0: there was none.
         attempts: how often it was sent; 0 while the circuit is open.
         seconds: from the call to its outcome.

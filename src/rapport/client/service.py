@@ -19,7 +19,7 @@ import msgspec
 
 from rapport.access.files import read_secret_line
 from rapport.client.options import DEFAULT_URL
-from rapport.decisions.answers import ContextAnswer, EventsAnswer, FeedbackAnswer, Health
+from rapport.decisions.answers import BatchAnswer, BatchResult, ContextAnswer, EventsAnswer, FeedbackAnswer, Health
 from rapport.decisions.record import Decision, SlotValue
 from rapport.errors import RequestRefused, ServiceError
 from rapport.settings import Settings
@@ -94,6 +94,12 @@ class Client:
         }
         given = {name: value for name, value in session.items() if value is not None}
         return self._post("/personalize", {"customer_id": customer_id, "session_data": given}, Decision)
+
+    def personalize_batch(self, customer_ids: Sequence[str]) -> list[BatchResult]:
+        """The decisions on up to 500 customers, in their order: of each `decision`, or `error` when it was refused.
+        Errors as `personalize`."""
+        body = {"turns": [{"customer_id": customer_id} for customer_id in customer_ids]}
+        return self._post("/personalize/batch", body, BatchAnswer).results
 
     def feedback(
         self,

@@ -6,9 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from rapport.decisions.record import DecisionRecord
+from rapport.decisions.record import Decision, DecisionRecord
 
 __all__ = [
+    "BatchAnswer",
+    "BatchResult",
     "ContextAnswer",
     "DecisionExplained",
     "EventResult",
@@ -17,6 +19,7 @@ __all__ = [
     "Health",
     "ModelHealth",
     "Readiness",
+    "TurnRefused",
     "WebhookAnswer",
     "WebhookEvent",
     "WebhookProblem",
@@ -30,6 +33,28 @@ class DecisionExplained(msgspec.Struct, frozen=True):
     """As it was logged."""
     words: list[str]
     """Why, in the order in which it was made."""
+
+
+class TurnRefused(msgspec.Struct, frozen=True):
+    """Why a turn of a batch was refused, as `POST /personalize` says it."""
+
+    field: str
+    """Dotted path within the turn; empty for the turn as a whole."""
+    reason: str
+    detail: str
+
+
+class BatchResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one turn: its decision, or why it was refused."""
+
+    decision: Decision | None = None
+    error: TurnRefused | None = None
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """What `POST /personalize/batch` answers: a result for each turn, in their order."""
+
+    results: list[BatchResult]
 
 
 class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -66,7 +66,11 @@ class DryRun:
             if why:
                 self._apart[why] += 1
             else:
-                self._compare(record, self._bundle.answer(situation_then(record), record.session.slots))
+                situation = situation_then(record)
+                # whom an experiment of this policy puts into which arm is this policy's to say
+                arms = self._bundle.policy.arms_of(record.customer_id)
+                situation = msgspec.structs.replace(situation, arms=arms)
+                self._compare(record, self._bundle.answer(situation, record.session.slots))
 
     def report(self) -> DryRunReport:
         order = {name: at for at, name in enumerate(FIELDS)}

@@ -5,7 +5,8 @@ The same function makes it in the service and makes it again in a replay; it rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rapport.clock import from_us
 from rapport.decisions.degraded import FEATURES_STALE, POLICY_UNAVAILABLE
@@ -32,6 +33,8 @@ class Turn:
         as_of_us: the time of the decision, microseconds UTC.
         stale: whether events wait that nobody computes features from.
         left_out: codes of what was left out for lack of time (`no_time:…`, `overloaded`).
+        trigger: the name of the trigger that fired; None for a turn of a conversation.
+        arms: experiment to the customer's arm.
     """
 
     decision_id: str
@@ -41,6 +44,8 @@ class Turn:
     session: Session
     stale: bool
     left_out: tuple[str, ...] = ()
+    trigger: str | None = None
+    arms: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_decision(turn: Turn, scored: Scored, bundle: Bundle) -> Decision:
@@ -83,6 +88,8 @@ def situation_of(turn: Turn, scored: Scored, sentiment: Sentiment) -> Situation:
         activity=scored.activity,
         session=turn.session,
         consent=consent_of(turn.known.features, turn.known.degraded),
+        trigger=turn.trigger,
+        arms=turn.arms,
     )
 
 

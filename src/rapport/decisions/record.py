@@ -17,6 +17,7 @@ __all__ = [
     "Decision",
     "DecisionRecord",
     "FeatureValue",
+    "FiredTrigger",
     "Money",
     "Reason",
     "RenderedTemplate",
@@ -116,6 +117,15 @@ class Session(msgspec.Struct, frozen=True):
     slots: dict[str, SlotValue] = {}
 
 
+class FiredTrigger(msgspec.Struct, frozen=True):
+    """The firing of a trigger that a decision was made for."""
+
+    name: str
+    firing_id: str = ""
+    """"" as the reason is, when the customer's data may not be logged."""
+    reason: str = ""
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What `POST /personalize` answers."""
 
@@ -172,6 +182,10 @@ class DecisionRecord(Decision, frozen=True, kw_only=True):
     session: Session = Session()
     absent: tuple[str, ...] = ()
     """Views that had nothing on the customer."""
+    trigger: FiredTrigger | None = None
+    """What it was made for when nobody had written; null for a turn of a conversation."""
+    arms: dict[str, str] = {}
+    """Experiment of the policy to the arm that the customer is in."""
     contributions: dict[str, dict[str, float]] = {}
     """Model to feature to log-odds, to 4 places; features that added nothing are left out."""
     models: dict[str, str] = {}

@@ -5,7 +5,7 @@ had then. What comes out must be equal bit for bit; what is no longer there is n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -81,10 +81,11 @@ class Replayer:
         gone += [found for found in models if isinstance(found, str)]
         if gone or isinstance(bundle, str):
             return Replay(tuple(gone), {})
-        turn = turn_of(record)
+        arms = bundle.policy.arms_of(record.customer_id)
+        turn = replace(turn_of(record), arms=arms)
         scored = self._scorer(wanted).score(turn.known, turn.left_out)
         decision = make_decision(turn, scored, bundle)
-        return Replay((), _differences(record, decision, scored))
+        return Replay((), _differences(record, decision, scored, arms))
 
     def bundle(self, record: DecisionRecord) -> Bundle | str:
         """The policy that decided, or why it is not there."""
@@ -150,7 +151,8 @@ def turn_of(record: DecisionRecord) -> Turn:
     stale = FEATURES_STALE in record.degraded
     known = known_of(record)
     left_out = tuple(code for code in record.degraded if cause_of(code) in _LEFT_OUT)
-    return Turn(record.decision_id, to_us(record.as_of), known, record.signals, record.session, stale, left_out)
+    turn = Turn(record.decision_id, to_us(record.as_of), known, record.signals, record.session, stale, left_out)
+    return replace(turn, trigger=record.trigger.name if record.trigger else None, arms=record.arms)
 
 
 def known_of(record: DecisionRecord) -> Known:
@@ -186,9 +188,12 @@ def _not_logged(record: DecisionRecord) -> list[str]:
     return []
 
 
-def _differences(record: DecisionRecord, decision: Decision, scored: Scored) -> dict[str, tuple[Any, Any]]:
+def _differences(
+    record: DecisionRecord, decision: Decision, scored: Scored, arms: dict[str, str]
+) -> dict[str, tuple[Any, Any]]:
     pairs = {name: (getattr(record, name), getattr(decision, name)) for name in Decision.__struct_fields__}
     pairs["contributions"] = (record.contributions, scored.contributions)
+    pairs["arms"] = (record.arms, arms)
     pairs["models"] = (record.models, scored.models)
     return {name: (logged, again) for name, (logged, again) in pairs.items() if _bits(logged) != _bits(again)}
 

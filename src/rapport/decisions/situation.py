@@ -26,6 +26,7 @@ __all__ = [
 CONSENT = "profile__personalization_consent"
 LOCALE = "profile__locale"
 _NO_SESSION = Session()
+_NO_ARMS: Mapping[str, str] = MappingProxyType({})
 
 ABANDONED_AFTER_S = 30 * 60.0
 ABANDONED_BEFORE_S = 24 * 3600.0
@@ -38,6 +39,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether anything is known of the customer."""
     consent: str = "unknown"
     """To personalization: given, refused, or unknown, when no profile says it or it cannot be read."""
+    trigger: str | None = None
+    """The trigger that fired, when the decision is made for it and not for a turn of a conversation."""
     message: bool = False
     """Whether this turn came with a message."""
     intent: str | None = None
@@ -70,12 +73,15 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     page: str | None = None
     locale: str | None = None
     """BCP 47: the session's, else the profile's."""
+    arms: Mapping[str, str] = {}
+    """Experiment to the customer's arm; a rule names one as `arm.<experiment>`."""
 
 
 FACTS: Mapping[str, type] = MappingProxyType(
     {
         "known": bool,
         "consent": str,
+        "trigger": str,
         "message": bool,
         "intent": str,
         "sentiment": str,
@@ -123,6 +129,8 @@ def make_situation(
     activity: str | None,
     session: Session = _NO_SESSION,
     consent: str = "unknown",
+    trigger: str | None = None,
+    arms: Mapping[str, str] = _NO_ARMS,
 ) -> Situation:
     """The situation of one turn.
 
@@ -132,11 +140,14 @@ def make_situation(
         signals: the message's; None without a message.
         scores: model name to probability.
         consent: as `consent_of` gives it.
+        trigger: the name of the one that fired; None for a turn.
+        arms: experiment to the customer's arm.
     """
     hour = _number(features, "conversation__frustration_max_1h") or 0.0
     return Situation(
         known=bool(features),
         consent=consent,
+        trigger=trigger,
         message=signals is not None,
         intent=signals.intent if signals else None,
         sentiment=sentiment.label,
@@ -160,6 +171,7 @@ def make_situation(
         channel=session.channel,
         page=session.page,
         locale=locale_of(features, session),
+        arms=arms,
     )
 
 

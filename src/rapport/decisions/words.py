@@ -25,10 +25,12 @@ def explain_in_words(record: DecisionRecord, bundle: Bundle | str) -> list[str]:
         bundle: the policy that decided, or why it is no longer there.
     """
     return [
+        *_cause(record),
         *_customer(record),
         *_message(record),
         *_scores(record),
         *_rule(record, bundle),
+        *(f"In experiment {name} the customer is in the arm {arm}." for name, arm in record.arms.items()),
         *_answer(record),
         *(f"Missing: {_meaning(code)}" for code in record.degraded),
         _time(record),
@@ -40,6 +42,12 @@ def situation_then(record: DecisionRecord) -> Situation:
     turn = turn_of(record)
     scored = Scored(scores=record.scores, segment=record.segment, activity=record.activity)
     return situation_of(turn, scored, sentiment_of(turn.signals, turn.known))
+
+
+def _cause(record: DecisionRecord) -> Iterator[str]:
+    if record.trigger is not None:
+        named = f" (firing {record.trigger.firing_id}): {record.trigger.reason}" if record.trigger.firing_id else ""
+        yield f"Made because trigger {record.trigger.name} fired{named}."
 
 
 def _customer(record: DecisionRecord) -> Iterator[str]:

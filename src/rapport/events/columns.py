@@ -73,6 +73,7 @@ COLUMNS = MappingProxyType(
             "negative": Kind.BOOL,
             "frustration": Kind.FLOAT,
             "query": Kind.STRING,
+            "text_model": Kind.STRING,
         },
         "feedback": {
             "csat": Kind.INT,
@@ -94,7 +95,8 @@ purchase_events: order_id and amount_micros are null for a cancellation, cancell
 support_tickets: opened, resolved, reopened are flags of the action, urgent of tickets opened as urgent; open_change is
     +1 opened or reopened, -1 resolved.
 chat_messages: message is a flag of the customer's own messages; sentiment (-1 to 1), negative (a share), frustration
-    (0 to 1) and query (normalized text, to see repeats) are null for other roles.
+    (0 to 1) and query (normalized text, to see repeats) are null for other roles, as is text_model, the version of the
+    model that gave the frustration.
 feedback: low_csat is a share: csat of 1 or 2; null without csat.
 """
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from rapport.errors import EventError
 from rapport.events.block import block_schema
+from rapport.events.frustration import model_version
 from rapport.events.money_columns import micros_of
 from rapport.events.schema import EVENT_TYPES, Event
 from rapport.events.text import analyse
@@ -181,6 +182,7 @@ def _tickets(fields: Fields, _times: Longs) -> Columns:
 def _messages(fields: Fields, _times: Longs) -> Columns:
     said = zip(fields["role"], fields["text"], strict=True)
     signals = [analyse(text) if role == "customer" else None for role, text in said]
+    version = model_version()
     return {
         "role": fields["role"],
         "conversation_id": fields["conversation_id"],
@@ -192,6 +194,7 @@ def _messages(fields: Fields, _times: Longs) -> Columns:
         "negative": [one and one.negative for one in signals],
         "frustration": [one and one.frustration for one in signals],
         "query": [(one and one.query) or None for one in signals],
+        "text_model": [one and version for one in signals],
     }
 
 

@@ -24,6 +24,8 @@ from rapport.stamps import Stamp, stamp_of
 __all__ = ["Champions", "Pointer", "read_pointer", "write_pointer"]
 
 _POINTER = "champion.json"
+_TRY_AGAIN_S = 2.0
+"""After which a version that could not be loaded is tried again: its files may have been repaired."""
 
 
 class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +42,7 @@ class _Slot:
     signature: Stamp | None
     loaded: Model | Segments | None
     problem: str | None
+    tried_s: float = 0.0
 
 
 def read_pointer(folder: Path) -> Pointer | None:
@@ -71,7 +74,8 @@ class Champions:
     """The champions as they are now, for a process that serves them.
 
     A changed pointer is seen by a poll of its modification time. A version that cannot be loaded leaves the present one
-    in place, and `problems` says why. `get` never raises and, with `refresh` called elsewhere, never reads a file.
+    in place, as does a model's folder that is gone; `problems` says why, and it is tried again. `get` never raises and,
+    with `refresh` called elsewhere, never reads a file.
 
     Args:
         folder: the folder of all models, `settings.data_dir / "models"`.
@@ -132,19 +136,23 @@ class Champions:
         return slot.loaded if slot else None
 
     def _look(self, name: str) -> None:
-        self._looked[name] = self._clock()
+        now_s = self._looked[name] = self._clock()
         known = self._slots.get(name, _Slot(None, None, None))
         signature = stamp_of(self._folder / name / _POINTER)
-        if name in self._slots and signature == known.signature:
+        again = known.problem is not None and now_s - known.tried_s >= _TRY_AGAIN_S
+        if name in self._slots and signature == known.signature and not again:
             return
         try:
-            self._slots[name] = _Slot(signature, self._load(name), None)
+            self._slots[name] = _Slot(signature, self._load(name, known.loaded is not None), None)
         except (ModelRefused, OSError) as error:
-            self._slots[name] = _Slot(signature, known.loaded, str(error))
+            self._slots[name] = _Slot(signature, known.loaded, str(error), now_s)
 
-    def _load(self, name: str) -> Model | Segments | None:
+    def _load(self, name: str, serves: bool) -> Model | Segments | None:
+        """The champion; `serves`: whether there is one that serves."""
         pointer = read_pointer(self._folder / name)
         if pointer is None:
+            if serves and not (self._folder / name).is_dir():
+                raise ModelRefused(f"{self._folder / name} is gone; the version that was loaded serves on")
             return None
         folder = self._folder / name / pointer.version
         manifest = read_manifest(folder)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 import numpy as np
 import redis
 import redis.asyncio
 from numpy.typing import NDArray
 
+from rapport.online.ahead import ReadAhead
 from rapport.online.asking import asker
 from rapport.online.asking_async import async_asker
 from rapport.online.assembly import Assembly
@@ -95,12 +96,15 @@ class OnlineReader:
         """One customer's features as `read_async` gives them, and what gives those of a windowed view as if one more
         event had been streamed (`rapport.online.imagining`): None for a view that is not read, or cannot be."""
         rows, replies = await self._ask_async([customer_id], as_of_us)
+        return rows, self._imagine(replies[0], as_of_us)
 
-        def imagined(view: str, event: EventColumns) -> dict[str, float | None] | None:
-            found = self._imaginers.get(view)
-            return found[0].imagine(replies[0][found[1]], as_of_us, event) if found else None
-
-        return rows, imagined
+    async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead:
+        """What `read_and_imagine` gives for each of n customers, all read in one round trip."""
+        replies = await self._replies(customer_ids)
+        rows = None
+        if self._assembly.have_changed(replies):
+            rows = await asyncio.to_thread(self.decode, replies, as_of_us)
+        return ReadAhead(replies, as_of_us, self.decode, self._imagine, rows)
 
     def warm_imagining(self) -> None:
         """Load the compiled code that imagines events; takes up to a second, once in a process."""
@@ -126,12 +130,24 @@ class OnlineReader:
             await self._async_client.aclose()
 
     async def _ask_async(self, customer_ids: Sequence[str], as_of_us: int) -> tuple[FeatureRows, Sequence[Reply]]:
-        if self._async_asker is None:
-            raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
-        replies = await self._async_asker.ask(self._question(customer_ids))
+        replies = await self._replies(customer_ids)
         if self._assembly.have_changed(replies):
             return await asyncio.to_thread(self.decode, replies, as_of_us), replies
         return self.decode(replies, as_of_us), replies
+
+    def _replies(self, customer_ids: Sequence[str]) -> Awaitable[Sequence[Reply]]:
+        if self._async_asker is None:
+            raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
+        return self._async_asker.ask(self._question(customer_ids))
+
+    def _imagine(self, reply: Reply, as_of_us: int) -> Imagine:
+        """What imagines events of one reply's customer."""
+
+        def imagined(view: str, event: EventColumns) -> dict[str, float | None] | None:
+            found = self._imaginers.get(view)
+            return found[0].imagine(reply[found[1]], as_of_us, event) if found else None
+
+        return imagined
 
     def _question(self, customer_ids: Sequence[str]) -> Hashes:
         return self._fields.of(self._keys.keys(customer_ids))

@@ -94,6 +94,20 @@ class FeatureRows:
 
         return FeatureRows(tuple(names), tuple(self.kinds[at] for at in picked), self.vector[:, picked], details)
 
+    def one(self, index: int) -> FeatureRows:
+        """One customer's row (n = 1), as if it had been read alone."""
+
+        def details() -> Details:
+            all_rows = self._look()
+            return Details(
+                strings={name: (texts[index],) for name, texts in all_rows.strings.items()},
+                status={view: (codes[index],) for view, codes in all_rows.status.items()},
+                newest_us={view: times[index : index + 1] for view, times in all_rows.newest_us.items()},
+                damaged={view: (0,) for view, places in all_rows.damaged.items() if index in places},
+            )
+
+        return FeatureRows(self.names, self.kinds, self.vector[index : index + 1], details)
+
     def row(self, index: int) -> dict[str, FeatureValue]:
         """One customer's features as Python values, by full name."""
         return {

@@ -9,7 +9,20 @@ from msgspec import UNSET, Meta, UnsetType
 
 from rapport.policy.reading import Version
 
-__all__ = ["TONES", "Condition", "Limits", "PolicyFile", "Rule", "Scalar", "Then", "Thing"]
+__all__ = [
+    "TONES",
+    "Action",
+    "Arm",
+    "Condition",
+    "Experiment",
+    "Limits",
+    "PolicyFile",
+    "Rule",
+    "Scalar",
+    "Then",
+    "Thing",
+    "Tone",
+]
 
 TONES = ("neutral", "friendly", "enthusiastic", "empathetic", "apologetic", "concise", "formal")
 Tone = Literal["neutral", "friendly", "enthusiastic", "empathetic", "apologetic", "concise", "formal"]
@@ -56,12 +69,36 @@ class Thing(_Closed, frozen=True):
     values: dict[Name, Scalar] = {}
 
 
+class Action(Thing, frozen=True):
+    push: Annotated[bool, Meta(description="False: what a trigger has asked for and gets this, is not sent.")] = True
+
+
+class Instead(_Closed, frozen=True):
+    """What the customers of an arm get in place of what the rules choose."""
+
+    template: Annotated[dict[str, str], Meta(description="Template id to template id.")] = {}
+    tone: Annotated[dict[Tone, Tone], Meta(description="Tone to tone.")] = {}
+
+
+class Arm(_Closed, frozen=True):
+    share: Annotated[float, Meta(gt=0, le=1, description="Of the customers; those of all arms add up to 1.")]
+    instead: Instead = Instead()
+
+
+class Experiment(_Closed, frozen=True):
+    """Each customer is in one arm, the same as long as name and shares are."""
+
+    description: Annotated[str, Meta(min_length=1, max_length=400)]
+    arms: Annotated[dict[Name, Arm], Meta(min_length=2, max_length=20)]
+
+
 class PolicyFile(_Closed, frozen=True):
     """The first rule whose conditions all hold decides; `default` when none does."""
 
     format: Literal[1]
     version: Annotated[str, Version]
-    actions: Annotated[dict[Name, Thing], Meta(min_length=1)]
+    actions: Annotated[dict[Name, Action], Meta(min_length=1)]
     default: Then
     rules: Annotated[list[Rule], Meta(max_length=1_000)]
     offers: dict[Name, Thing] = {}
+    experiments: Annotated[dict[Name, Experiment], Meta(max_length=50)] = {}

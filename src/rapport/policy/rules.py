@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from msgspec import UNSET
 
 from rapport.decisions.record import Chosen
 from rapport.decisions.situation import Situation
 from rapport.policy.conditions import FactTest, WrongCondition, make_test
-from rapport.policy.declared import PolicyFile, Rule, Then
+from rapport.policy.declared import PolicyFile, Rule, Then, Tone
+from rapport.policy.experiments import CompiledExperiment, compile_experiments
 from rapport.policy.reading import Source, near, read
 
 __all__ = ["DEFAULT", "CompiledRule", "Outcome", "Policy", "parse_policy"]
 
 DEFAULT = "default"
 """The name of what decides when no rule holds."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_SAME: Mapping[Tone, Tone] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was chosen."""
 
-    tone: str
+    tone: Tone
     template: str
     offer: Chosen | None
     next_action: Chosen
@@ -51,18 +55,35 @@ class Policy:
 
     Attributes:
         version: the declared one.
+        silent: actions that are not sent to a customer who has not asked.
+        experiments: those that run.
     """
 
     version: str
     rules: tuple[CompiledRule, ...]
     default: Outcome
+    silent: frozenset[str] = frozenset()
+    experiments: tuple[CompiledExperiment, ...] = ()
 
     def choose(self, situation: Situation) -> tuple[str, Outcome]:
-        """The name of the deciding rule (DEFAULT when none holds) and what it chooses."""
+        """The name of the deciding rule (DEFAULT when none holds) and what it chooses for the customer's arms."""
         for rule in self.rules:
             if rule.failed(situation) is None:
-                return rule.name, rule.outcome
-        return DEFAULT, self.default
+                return rule.name, self._in_arms(rule.outcome, situation.arms)
+        return DEFAULT, self._in_arms(self.default, situation.arms)
+
+    def arms_of(self, customer_id: str) -> dict[str, str]:
+        """The customer's arm of each experiment."""
+        return {one.name: one.arm_of(customer_id) for one in self.experiments}
+
+    def _in_arms(self, outcome: Outcome, arms: Mapping[str, str]) -> Outcome:
+        for one in self.experiments if arms else ():
+            arm = arms.get(one.name, "")
+            template = one.templates.get(arm, _NOTHING).get(outcome.template, outcome.template)
+            tone = one.tones.get(arm, _SAME).get(outcome.tone, outcome.tone)
+            if (template, tone) != (outcome.template, outcome.tone):
+                outcome = replace(outcome, template=template, tone=tone)
+        return outcome
 
 
 def parse_policy(data: bytes, templates: Collection[str], *, where: str = "policy.yaml") -> Policy:
@@ -79,6 +100,7 @@ def parse_policy(data: bytes, templates: Collection[str], *, where: str = "polic
     if file.default.next_action is UNSET:
         raise source.error(f"give the default's next_action; declared: {', '.join(file.actions)}", ".default")
     default = things.outcome(file.default, ".default", "default", None)
+    arms = {name: tuple(one.arms) for name, one in file.experiments.items()}
     names: set[str] = set()
     rules = []
     for at, rule in enumerate(file.rules):
@@ -86,12 +108,16 @@ def parse_policy(data: bytes, templates: Collection[str], *, where: str = "polic
         if rule.name in names or rule.name == DEFAULT:
             raise source.error(f"two rules are named {rule.name!r} (default counts): give each its own name", path)
         names.add(rule.name)
-        tests = _tests(rule, source, path, about)
+        tests = _tests(rule, arms, source, path, about)
         rules.append(CompiledRule(rule.name, tests, things.outcome(rule.then, f"{path}.then", about, default)))
-    return Policy(file.version, tuple(rules), default)
+    silent = frozenset(name for name, action in file.actions.items() if not action.push)
+    experiments = compile_experiments(file.experiments, templates, source)
+    return Policy(file.version, tuple(rules), default, silent, experiments)
 
 
-def _tests(rule: Rule, source: Source, path: str, about: str) -> tuple[FactTest, ...]:
+def _tests(
+    rule: Rule, arms: Mapping[str, Collection[str]], source: Source, path: str, about: str
+) -> tuple[FactTest, ...]:
     if not rule.when:
         raise source.error(
             "`when` is empty, so no later rule could ever decide: make it the default", f"{path}.when", about=about
@@ -99,7 +125,7 @@ def _tests(rule: Rule, source: Source, path: str, about: str) -> tuple[FactTest,
     tests = []
     for fact, condition in rule.when.items():
         try:
-            tests.append(make_test(fact, condition))
+            tests.append(make_test(fact, condition, arms))
         except WrongCondition as wrong:
             place = f"{about}, field when.{fact[:80]}"
             raise source.error(str(wrong), f"{path}.when.{fact}", about=place) from None

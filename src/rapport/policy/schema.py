@@ -30,6 +30,8 @@ def schema_json(name: str) -> str:
         rule = schema["$defs"]["Rule"]["properties"]["when"]
         condition = rule.pop("additionalProperties")
         rule["properties"] = {fact: _of_fact(kind, condition) for fact, kind in FACTS.items()}
+        arm = {"type": "string"}
+        rule["patternProperties"] = {r"^arm\.": {"anyOf": [arm, {"type": "array", "items": arm, "minItems": 1}]}}
         rule |= {"additionalProperties": False, "minProperties": 1}
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 

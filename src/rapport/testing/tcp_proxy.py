@@ -97,10 +97,14 @@ class TcpProxy:
         while True:
             try:
                 here, _ = listener.accept()
-                there = socket.socket(socket.AF_UNIX)
-                there.connect(self._target)
             except OSError:
                 return
+            there = socket.socket(socket.AF_UNIX)
+            try:
+                there.connect(self._target)
+            except OSError:
+                _abort(here)
+                continue
             with self._lock:
                 self._open |= {here, there}
             for ends in ((here, there, False), (there, here, True)):

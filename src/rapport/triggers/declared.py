@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 __all__ = [
+    "Cap",
     "Condition",
     "EventMatch",
     "FeatureTest",
@@ -106,6 +107,14 @@ class OnDrop:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """A customer is sent at most so many firings with decisions within a time, of all triggers together."""
+
+    at_most: int
+    within_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """One declared trigger.
 
@@ -117,6 +126,7 @@ class Trigger:
         expires_us: what should have fired longer ago than this is not fired any more.
         columns: of the event that is the cause, to be among the values of the firing.
         on: what makes it fire.
+        decide: whether a decision for the customer is made for each firing, and goes with it.
     """
 
     name: str
@@ -126,6 +136,7 @@ class Trigger:
     expires_us: int
     columns: tuple[str, ...]
     on: OnEvent | OnAbsence | OnFeatures | OnDrop
+    decide: bool = False
 
     @property
     def kind(self) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from rapport.bus.protocol import Message
 from rapport.clock import from_us
+from rapport.decisions.record import Decision
 from rapport.triggers.declared import Trigger
 from rapport.triggers.file import TRIGGERS_TOPIC
 
@@ -33,6 +34,8 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     """What made it fire: columns of the event, features, limits."""
     cause: str = ""
     """The id of the event that is the cause; "" when time alone is."""
+    decision: Decision | None = None
+    """What was decided for the customer, of a trigger that asks for it."""
 
 
 def make_firing(

@@ -17,6 +17,7 @@ import msgspec
 from rapport.errors import DeclarationError
 from rapport.events.columns import BASE, COLUMNS
 from rapport.triggers.declared import (
+    Cap,
     Condition,
     EventMatch,
     FeatureTest,
@@ -32,9 +33,10 @@ from rapport.triggers.durations import parse_duration
 from rapport.triggers.file import FILE
 from rapport.windows.view import Kind
 
-__all__ = ["load_triggers", "parse_triggers"]
+__all__ = ["load_cap", "load_triggers", "parse_cap", "parse_triggers"]
 
 _MOST = 100
+_MOST_SENT = 100
 _SECOND_US = 1_000_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FEATURE = re.compile(r"(\w+):(\w+)")
@@ -96,20 +98,28 @@ class _Trigger(_Closed, frozen=True):
     quiet: str = "1 h"
     expires: str = "1 d"
     columns: list[str] = []
+    decide: bool = False
     event: _Match | None = None
     absence: _Absence | None = None
     features: _Features | None = None
     drop: _Drop | None = None
 
 
+class _Cap(_Closed, frozen=True):
+    at_most: int
+    within: str
+
+
 class _File(_Closed, frozen=True):
     version: int
     triggers: list[_Trigger]
+    cap: _Cap | None = None
 
 
 _STRUCTS: dict[str, type[_Closed]] = {
     "": _File,
     "triggers": _Trigger,
+    "cap": _Cap,
     "absence": _Absence,
     "features": _Features,
     "drop": _Drop,
@@ -125,18 +135,56 @@ def load_triggers(root: Path) -> tuple[Trigger, ...]:
     Raises:
         DeclarationError: the file is wrong; names the trigger, the field, the value and what is allowed.
     """
-    path = root / FILE
-    if not path.is_file():
-        return ()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError(f"{FILE} cannot be read: {error}") from None
-    return parse_triggers(text)
+    text = _text(root)
+    return () if text is None else parse_triggers(text)
+
+
+def load_cap(root: Path) -> Cap | None:
+    """How often customers of the project in `root` are sent what triggers decide; None: no limit is declared. Errors as
+    of `load_triggers`."""
+    text = _text(root)
+    return None if text is None else parse_cap(text)
+
+
+def parse_cap(text: str) -> Cap | None:
+    """The same in a YAML text."""
+    return _cap(_parsed(text).cap)
+
+
+def _cap(given: _Cap | None) -> Cap | None:
+    if given is None:
+        return None
+    if not 1 <= given.at_most <= _MOST_SENT:
+        raise DeclarationError(f"{FILE}, cap.at_most: {given.at_most} is out of range: 1 to {_MOST_SENT} is allowed")
+    return Cap(given.at_most, parse_duration(given.within, f"{FILE}, cap.within", least_us=_SECOND_US))
 
 
 def parse_triggers(text: str) -> tuple[Trigger, ...]:
     """The triggers in a YAML text. Errors as of `load_triggers`."""
+    file = _parsed(text)
+    _cap(file.cap)
+    if len(file.triggers) > _MOST:
+        raise DeclarationError(f"{FILE}: {len(file.triggers)} triggers are too many; at most {_MOST}")
+    names: set[str] = set()
+    for trigger in file.triggers:
+        if trigger.name in names:
+            raise DeclarationError(f"{FILE}: two triggers are named {trigger.name!r}: give each its own name")
+        names.add(trigger.name)
+    return tuple(map(_trigger, file.triggers))
+
+
+def _text(root: Path) -> str | None:
+    """The file's text; None when there is no file."""
+    path = root / FILE
+    if not path.is_file():
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeclarationError(f"{FILE} cannot be read: {error}") from None
+
+
+def _parsed(text: str) -> _File:
     import yaml
 
     try:
@@ -147,14 +195,7 @@ def parse_triggers(text: str) -> tuple[Trigger, ...]:
         raise DeclarationError(f"{FILE} is not YAML: {error}") from None
     if file.version != 1:
         raise DeclarationError(f"{FILE}: version {file.version} is not known; 1 is")
-    if len(file.triggers) > _MOST:
-        raise DeclarationError(f"{FILE}: {len(file.triggers)} triggers are too many; at most {_MOST}")
-    names: set[str] = set()
-    for trigger in file.triggers:
-        if trigger.name in names:
-            raise DeclarationError(f"{FILE}: two triggers are named {trigger.name!r}: give each its own name")
-        names.add(trigger.name)
-    return tuple(map(_trigger, file.triggers))
+    return file
 
 
 def _explain(error: str) -> str:
@@ -186,6 +227,7 @@ def _trigger(given: _Trigger) -> Trigger:
         expires_us=parse_duration(given.expires, f"{where}, expires", least_us=_SECOND_US),
         columns=tuple(given.columns),
         on=on,
+        decide=given.decide,
     )
     _check_columns(trigger, where)
     _check_reason(trigger, where)

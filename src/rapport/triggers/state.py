@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from rapport.decisions.record import DecisionRecord
 from rapport.triggers.firing import Firing
 
-__all__ = ["CHECKS", "NEVER", "TIMERS", "Changes", "Due", "Pair", "Watched"]
+__all__ = ["CHECKS", "EVERY", "NEVER", "TIMERS", "Changes", "Due", "Pair", "Watched"]
 
 NEVER = -1
 """A time that is before every event."""
+EVERY = "*"
+"""In the place of a trigger's name: all of them together."""
 TIMERS, CHECKS = "timers", "checks"
 """Queues of what is due at a time: absences and what can be forgotten; customers whose habit is looked at."""
 
@@ -46,6 +49,8 @@ class Watched(msgspec.Struct, omit_defaults=True):
     """When the customer's habit is looked at next."""
     low: bool = False
     """The habit was broken when it was looked at last."""
+    sent_us: list[int] = []
+    """When the customer was sent decisions lately: of the pair EVERY with a customer, alone."""
 
 
 class Due(NamedTuple):
@@ -64,6 +69,8 @@ class Changes:
         due: pairs that come into a queue, with their score; a pair is in a queue once.
         undue: pairs that leave a queue.
         firings: what is fired.
+        records: firing's id to the record of the decision that was made for it, as it is logged.
+        withheld: ids of firings that are not sent: their decisions are logged, and that is all.
         counts: what to add to the counters, `<trigger>:<what>`.
     """
 
@@ -71,6 +78,8 @@ class Changes:
     due: dict[tuple[str, Pair], int] = field(default_factory=dict)
     undue: set[tuple[str, Pair]] = field(default_factory=set)
     firings: list[Firing] = field(default_factory=list)
+    records: dict[str, DecisionRecord] = field(default_factory=dict)
+    withheld: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
 
     def keep(self, pair: Pair, state: Watched | None, due: Due | None) -> None:

@@ -7,7 +7,7 @@
 | `timers`, `checks` | sorted sets of such pairs by the world's time at which they are due, microseconds |
 | `ask:<topic>:<partition>` | sorted set of pairs by the position up to which the features have to be applied |
 | `places` | hash: `<topic>:<partition>` to the position up to which its events are in here |
-| `outbox` | stream of firings that are not known to be on the bus yet; the id is the firing's number |
+| `outbox` | stream of firings, and records of the decisions made for them, that are not known to be on the bus yet |
 | `counts` | hash: `<trigger>:<what>` to how often |
 
 A step writes all that comes of a batch, its position included, in one script: a process may be killed at any moment.
@@ -16,21 +16,23 @@ All keys have one hash tag, so in a cluster they are on one node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
 
-from rapport.bus.protocol import START, Position
+from rapport.bus.protocol import START, Message, Position
 from rapport.bus.redis_reader import parse_id, to_id
+from rapport.decisions.log import DECISIONS_TOPIC
+from rapport.decisions.record import DecisionRecord, decode_record, encode_record
 from rapport.online.connect import reachable
 from rapport.online.deletion import literal
-from rapport.triggers.firing import Firing
+from rapport.triggers.firing import Firing, to_message
 from rapport.triggers.script import Command, Steps
 from rapport.triggers.state import CHECKS, TIMERS, Changes, Pair, Watched
 
-__all__ = ["TriggerStore", "ask_queue"]
+__all__ = ["Outgoing", "TriggerStore", "ask_queue"]
 
 _PREFIX = "{rapport:triggers}:"
 _HEAD, _STATES, _PLACES, _OUTBOX, _COUNTS = (
@@ -38,6 +40,29 @@ _HEAD, _STATES, _PLACES, _OUTBOX, _COUNTS = (
 )
 _DOING = "keeping what triggers wait for"
 _AT_ONCE = 1_000
+
+
+class Outgoing(NamedTuple):
+    """What is to go onto the bus together: a firing, the record of a decision that is to be logged, or both."""
+
+    number: int
+    firing: Firing | None
+    record: DecisionRecord | None
+
+    @property
+    def customer_id(self) -> str:
+        """Whom it is about; "" when that is not to be known."""
+        if self.firing is not None:
+            return self.firing.customer_id
+        return self.record.customer_id if self.record else ""
+
+    def messages(self) -> list[Message]:
+        """For the bus."""
+        found = [to_message(self.firing)] if self.firing else []
+        if self.record:
+            found.append(Message(DECISIONS_TOPIC, self.record.customer_id, encode_record(self.record)))
+        return found
+
 
 _watched = msgspec.json.Decoder(Watched)
 _firings = msgspec.json.Decoder(Firing)
@@ -108,10 +133,10 @@ class TriggerStore:
         commands += [("ZREM", _PREFIX + queue, _member(pair)) for queue, pair in changes.undue]
         commands += [("ZADD", _PREFIX + queue, score, _member(pair)) for (queue, pair), score in changes.due.items()]
         commands += [("HINCRBY", _COUNTS, name, amount) for name, amount in changes.counts.items()]
-        for firing in changes.firings:
+        for fields in _outgoing(changes):
             number += 1
-            commands.append(("XADD", _OUTBOX, f"{number}-0", "f", msgspec.json.encode(firing)))
-        if changes.firings:
+            commands.append(("XADD", _OUTBOX, f"{number}-0", *fields))  # type: ignore[arg-type]
+        if number > self._number:
             commands.append(("HSET", _HEAD, "number", number))
         if place is not None:
             commands.append(("HSET", _PLACES, f"{place[0]}:{place[1]}", to_id(place[2])))
@@ -120,11 +145,18 @@ class TriggerStore:
         self._version, self._number = self._version + 1, number
         return True
 
-    def outbox(self, after: int, limit: int) -> list[tuple[int, Firing]]:
-        """Firings after a number, with their numbers."""
+    def outbox(self, after: int, limit: int) -> list[Outgoing]:
+        """What is to go out after a number."""
         with reachable(_DOING):
             found = self._redis.xrange(_OUTBOX, min=f"({after}-0", count=limit)
-        return [(int(number.partition(b"-")[0]), _firings.decode(fields[b"f"])) for number, fields in found]
+        return [
+            Outgoing(
+                int(number.partition(b"-")[0]),
+                _firings.decode(fields[b"f"]) if b"f" in fields else None,
+                decode_record(fields[b"d"]) if b"d" in fields else None,
+            )
+            for number, fields in found
+        ]
 
     def waiting(self) -> int:
         """How many firings may not be on the bus yet."""
@@ -142,9 +174,7 @@ class TriggerStore:
         while True:
             self.begin(0)
             pairs, commands = self._of(customer)
-            firings = [
-                number for number, firing in self.outbox(0, self.waiting() + 1) if firing.customer_id == customer
-            ]
+            firings = [one.number for one in self.outbox(0, self.waiting() + 1) if one.customer_id == customer]
             commands += [("XDEL", _OUTBOX, f"{number}-0") for number in firings]
             if not commands or self._steps.make(commands, version=self._version):
                 return len(pairs) + len(firings)
@@ -161,7 +191,7 @@ class TriggerStore:
         return {member for members in found.values() for member in members}, removed
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Trigger to what to how often: `fired`, `quiet`, `expired`, `old`."""
+        """Trigger to what to how often: `fired`, `quiet`, `expired`, `old`, `capped`, `withheld`."""
         with reachable(_DOING):
             found = self._redis.hgetall(_COUNTS)
         counts: dict[str, dict[str, int]] = {}
@@ -175,6 +205,18 @@ class TriggerStore:
         with reachable(_DOING):
             kept = self._redis.hlen(_STATES)
             return {"states": kept, **{queue: self._redis.zcard(_PREFIX + queue) for queue in (TIMERS, CHECKS)}}
+
+
+def _outgoing(changes: Changes) -> Iterator[list[bytes | str]]:
+    """The fields of what goes out: of each firing itself, its decision's record, or both."""
+    for firing in changes.firings:
+        record = changes.records.get(firing.id)
+        fields: list[bytes | str] = []
+        if firing.id not in changes.withheld:
+            fields += ["f", msgspec.json.encode(firing)]
+        if record is not None:
+            fields += ["d", encode_record(record)]
+        yield fields
 
 
 def _state(pair: Pair, state: Watched | None) -> Command:

@@ -8,7 +8,10 @@ from rapport.consistency import keep_definitions
 from rapport.online import Keeping, OnlineReader, WindowedView, connect
 from rapport.settings import Settings
 
-__all__ = ["KeptViews"]
+__all__ = ["FEATURE_SERVICE", "KeptViews"]
+
+FEATURE_SERVICE = "personalization"
+"""The Feast feature service that decisions read."""
 
 _logger = logging.getLogger(__name__)
 
