@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from bentos.budget import Budget
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
 from bentos.metrics import Metrics
@@ -72,8 +73,11 @@ class Batches:
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
 
-    async def decide(self, turns: Sequence[Given]) -> bytes:
+    async def decide(self, turns: Sequence[Given], budget: Budget) -> bytes:
         """The answer as JSON (rapport.decisions.answers.BatchAnswer).
+
+        Args:
+            budget: of all of them together; turns that it leaves no time for are answered with what costs least.
 
         Raises:
             Refusal: 429, too many batches wait.
@@ -83,11 +87,11 @@ class Batches:
         self._waiting += 1
         try:
             async with self._one_at_a_time:
-                return await self._decide(turns)
+                return await self._decide(turns, budget)
         finally:
             self._waiting -= 1
 
-    async def _decide(self, turns: Sequence[Given]) -> bytes:
+    async def _decide(self, turns: Sequence[Given], budget: Budget) -> bytes:
         standing = _Standing(self._clock, self._clock.now_us())
         results: list[bytes] = []
         for begin in range(0, len(turns), READ_TOGETHER):
@@ -99,7 +103,7 @@ class Batches:
                     result = BatchResult(error=TurnRefused(turn.field, turn.reason, turn.detail))
                 else:
                     decider = self._decider.over(_Ahead(self._features, ahead, place), standing)
-                    result = BatchResult(await decider.decide(turn))
+                    result = BatchResult(await decider.decide(turn, budget.from_now()))
                     place += 1
                 results.append(_encoder.encode(result))
                 # What came meanwhile goes first.

@@ -106,8 +106,11 @@ class Decider:
             if self._queue.is_too_long(waited_s, self._costs.decision_s):
                 decision, record = self._shed(request, as_of_us)
             else:
-                with self._queue:
+                self._queue.deciding += 1
+                try:
                     decision, record = await self._decide(request, as_of_us, stages, budget)
+                finally:
+                    self._queue.deciding -= 1
         except Exception as error:  # a chatbot gets an answer whatever happens here
             log_failure(_logger, error, "a decision failed; a neutral answer was given")
             decision = neutral(new_id(as_of_us), as_of_us)

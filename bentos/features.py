@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from bentos.breaker import Breaker
 from bentos.metrics import Metrics
+from bentos.shared_timeout import SharedTimeout
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
 from rapport.online.ahead import ReadAhead
@@ -57,6 +58,7 @@ class FeatureGateway:
         self.rebuilding: tuple[str, ...] = ()
         self.breaker = breaker or Breaker()
         self._deadline_s = deadline_s
+        self._in_time = SharedTimeout(deadline_s)
         self._metrics = metrics
         self._going_on: set[asyncio.Task[tuple[FeatureRows, Imagine] | None]] = set()
 
@@ -111,7 +113,7 @@ class FeatureGateway:
 
     async def _ask(self, reading: Reading) -> tuple[FeatureRows, Imagine] | None:
         try:
-            async with asyncio.timeout(self._deadline_s):
+            with self._in_time():
                 found = await reading
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")

@@ -29,7 +29,7 @@ def table(rows: Sequence[Row], rounds: int) -> str:
             *lines,
             "",
             f"{len(rows)} rows, {len(ROUTES)} routes, {rounds} requests a cell, four at a time: {asked:,} answers, of "
-            f"which {_failures(rows)} were an error other than those of the last column but two.",
+            f"which {_failures(rows)} were neither as usual nor told to come back later.",
         ]
     )
 
