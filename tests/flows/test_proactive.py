@@ -203,7 +203,7 @@ def test_erasing_a_customer_takes_what_is_kept_of_them(project: Project, runtime
 @pytest.mark.timeout(300)
 def test_killed_at_every_step_each_is_decided_logged_and_sent_once(project: Project, watch: Watch) -> None:
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["flows.triggers", "bytewax.testing", "rapport.feast.catalog"])
+    processes.set_forkserver_preload(["flows.triggers", "bytewax.testing", "rapport.feast.catalog", "xgboost"])
     lives = 1
     while True:
         runtime = carts_are_left(project, anew(project), watch, "ann", "cleo", "dee")
