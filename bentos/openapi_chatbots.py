@@ -65,13 +65,15 @@ def _rasa() -> dict[str, Any]:
     operation = _post("Run an action for Rasa", "rasa", _open("next_action", "tracker", "domain"))
     rejected = {"type": "object", "properties": {"error": {"type": "string"}, "action_name": {"type": "string"}}}
     said = {
-        "400": "The action is rejected, or the body is no JSON",
         "404": "There is no such action",
         "422": "The call is broken; rasa-sdk answers 500",
         "500": "The action failed",
     }
     for status, text in said.items():
         operation["responses"][status] = _answer(text, rejected)
+    operation["responses"]["400"] = _answer(
+        "The action is rejected, or the request is wrong", {"anyOf": [rejected, _ERROR]}
+    )
     operation["responses"]["200"] = _answer("Events and responses", {"type": ["object", "null"]})
     return operation
 

@@ -67,7 +67,6 @@ def check_port(
     path.write_bytes(document)
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(path)]
     command += ["--url", port.url, "--tls-verify", str(port.authority), "--seed", str(seed), "-n", str(examples)]
-    command += ["--workers", "2"]
     for path in sorted(path for (_, path), needs in Api().needs.items() if needs.admin):
         command += ["--include-path" if port.admin else "--exclude-path", path]
     command += ["--phases", phases] if phases else []
