@@ -91,7 +91,7 @@ class Api:
         self.drain: Drain | None = None
         self.needs: dict[tuple[str, str], Needs] = {}
         self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
-        self._inference = InferenceRoutes(lambda: self._running.inference)
+        self._inference = InferenceRoutes(lambda: self._running.inference, lambda: self.is_ending)
         routes = self._routes()
         self.hot = {route.path: _alone(route.endpoint) for route in routes if route.path in HOT}
         admin = [route for route in routes if self._is_admin(route)]
@@ -188,7 +188,10 @@ class Api:
         """200 once decisions are answered, also degraded ones: a probe that failed with the online store would take
         every chatbot's answers away. `?strict=1`: 503 unless all is well."""
         health = self._health_now() if self.runtime else STARTING
-        well = health.status == "ok" if request.query_params.get("strict") == "1" else health.ready
+        strict = request.query_params.get("strict")
+        if strict not in (None, "1"):
+            raise Refusal(400, "bad_value", "strict", f"{strict[:80]!r} is not served; 1 is, or leave it away")
+        well = health.status == "ok" if strict else health.ready
         # what is wrong where is the operators' to know
         brief = self.runtime is not None and self.runtime.in_production
         return json_answer(Readiness(health.ready, health.status) if brief else health, 200 if well else 503)

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -82,6 +82,11 @@ class Decider:
         self._metrics = metrics
         self._stale = stale
         self._software = version("rapport")
+
+    @property
+    def wanted_slots(self) -> Collection[str]:
+        """The names of slots that some template asks for."""
+        return self._policy.bundle.templates.slots
 
     def over(self, features: Features, clock: Clock) -> Decider:
         """The same with features from elsewhere, and another clock."""

@@ -62,11 +62,7 @@ def chatbot_paths() -> dict[str, Any]:
 
 
 def _rasa() -> dict[str, Any]:
-    call = {
-        "type": "object",
-        "properties": {"next_action": {"type": ["string", "null"]}, "tracker": {"type": "object"}},
-    }
-    operation = _post("Run an action for Rasa", "rasa", call)
+    operation = _post("Run an action for Rasa", "rasa", _open("next_action", "tracker", "domain"))
     rejected = {"type": "object", "properties": {"error": {"type": "string"}, "action_name": {"type": "string"}}}
     said = {
         "400": "The action is rejected, or the body is no JSON",

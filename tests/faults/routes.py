@@ -69,7 +69,8 @@ def _personalize(world: World, number: int) -> Sent:
 
 
 def _batch(world: World, number: int) -> Sent:
-    return _json("/personalize/batch", {"turns": [{"customer_id": "ann"}, {"customer_id": "ann"}]})
+    turn = {"customer_id": "ann", "session_data": {"message": _TEXT}}
+    return _json("/personalize/batch", {"turns": [turn, turn]})
 
 
 def _context(world: World, number: int) -> Sent:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import run_ingest
+from conftest import run_archive, run_ingest
 from proactive_given import CAPPED, TRIGGERS, decide_and_deliver, die_at, watch_of
 from receiver import SECRET, receiving
 from watching import click, firings, run_triggers, stand_at
@@ -21,7 +21,7 @@ from flows.runtime import Runtime, make_runtime
 from flows.triggers import Watch
 from rapport.archive import Archive
 from rapport.clock import to_us
-from rapport.decisions import DECISIONS_TOPIC, Decision, DecisionRecord, decode_record
+from rapport.decisions import DECISIONS_TOPIC, Decision, DecisionRecord, decode_record, read_log
 from rapport.decisions.find import find_record
 from rapport.decisions.ids import derived_id
 from rapport.decisions.replay import Replayer
@@ -108,7 +108,11 @@ def test_a_firing_has_its_decision_which_is_logged_and_can_be_made_again(
     assert record.trigger is not None
     assert (record.trigger.name, record.trigger.firing_id) == ("abandoned_cart", firing.id)
     assert record.customer_id == "ann" and record.features["click_activity__clicks_30d"] == 1.0
-    assert find_record(decision.decision_id, Archive(project.settings.data_dir / "archive"), runtime.bus) == record
+    kept = Archive(project.settings.data_dir / "archive")
+    assert find_record(decision.decision_id, kept, runtime.bus) == record
+    run_archive(runtime)
+    assert find_record(decision.decision_id, kept, None) == record
+    assert [*read_log(kept)["trigger"]] == ["abandoned_cart"]
     replayer = Replayer(project.settings)
     assert replayer.replay(record).same
     other = msgspec.structs.replace(record, trigger=None)
