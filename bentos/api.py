@@ -38,6 +38,7 @@ from bentos.inference import InferenceRoutes, protocol_refusal
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
+from bentos.plain_request import PlainRequest
 from bentos.schemas import FeedbackRequest, PersonalizeRequest
 from rapport.decisions.answers import Health, Readiness
 from rapport.intake.bodies import (
@@ -257,7 +258,7 @@ def _application(routes: list[Route], *more: BaseRoute) -> Starlette:
 
 def _alone(handler: Handler) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await handler(Request(scope, receive, send))
+        response = await handler(PlainRequest(scope, receive))
         await response(scope, receive, send)
 
     return answer

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from bentos.breaker import Breaker
 from bentos.metrics import Metrics
+from bentos.shared_timeout import SharedTimeout
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
 from rapport.online.ahead import ReadAhead
-from rapport.online.asking_async import LOOK_FIRST_S
 from rapport.online.imagining import Imagine
 
 __all__ = ["FeatureGateway", "Features", "Reader"]
@@ -58,6 +58,7 @@ class FeatureGateway:
         self.rebuilding: tuple[str, ...] = ()
         self.breaker = breaker or Breaker()
         self._deadline_s = deadline_s
+        self._in_time = SharedTimeout(deadline_s)
         self._metrics = metrics
         self._going_on: set[asyncio.Task[tuple[FeatureRows, Imagine] | None]] = set()
 
@@ -111,16 +112,9 @@ class FeatureGateway:
             return await asyncio.shield(task)
 
     async def _ask(self, reading: Reading) -> tuple[FeatureRows, Imagine] | None:
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(None) as limit:
-                # A loop that was held up comes to its timers before it looks at what has arrived. That it is late
-                # itself, as when too much is asked, says nothing of the store.
-                nearly = loop.call_later(self._deadline_s, lambda: limit.reschedule(loop.time() + LOOK_FIRST_S))
-                try:
-                    found = await reading
-                finally:
-                    nearly.cancel()
+            with self._in_time():
+                found = await reading
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")
         except StoreError as error:
