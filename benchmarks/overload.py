@@ -18,7 +18,7 @@ from rapport.testing.served import Served
 
 __all__ = ["measure"]
 
-CONNECTIONS = (16, 64, 256, 1_000)
+CONNECTIONS = (16, 64, 256, 512)
 UNBOUND = "the same without the bound (RAPPORT_QUEUE_MS=0)"
 _SHED = 'rapport_decisions_degraded_total{cause="overloaded"}'
 

@@ -53,6 +53,7 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
 
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "rapport"
+    mpl.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot as plt
 
     keys = list(ROUTES)
