@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapport.decisions import Situation
@@ -61,6 +61,7 @@ PINNED = [
 ]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.text(max_size=12))
 def test_whoever_it_is_is_in_one_of_the_arms(weights: list[int], customer: str) -> None:
     shares = [weight / 64 for weight in weights[:-1]]

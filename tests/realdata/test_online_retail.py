@@ -80,6 +80,7 @@ def test_the_first_rows_through_the_real_path(file: Path, installation: Installa
     assert check_rfm(installation, part) > 900
 
 
+@pytest.mark.slow
 def test_every_row_of_the_whole_file_cut_in_two_is_checked_and_counted_once(file: Path) -> None:
     cut_us = to_us(pd.Timestamp("2011-10-10", tz="UTC").to_pydatetime())
     bus = CountingBus()
