@@ -11,10 +11,12 @@
 #                         each fault, each route: what is answered, how fast, and recovery, into docs/resilience.md
 # make fuzz [EVENTS=1000000] [SEED=n]
 #                         hostile events through the decoders of all formats: an event or its refusal comes out
+# make schemathesis [CASES=20000] [SEED=n]
+#                         requests drawn from the OpenAPI description: no answer that it does not know
 # make nightly            what takes long: the oracle on 10,000 cases of each view, all tests with examples that are
 #                         new each time, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
-# make test-engines       the views on Spark and on Flink, each in an environment of its own
+# make test-engines       the views on Spark and on Flink, the models in MLServer, each in an environment of its own
 # make check              ruff, mypy --strict, layering
 # make docs               write docs/cli.md, docs/settings.md and the schemas of the policy anew from the code
 # make clean              remove caches and the demo's data; your own data in .rapport/ stays
@@ -23,7 +25,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million surge faults fuzz nightly bench check docs clean
+.PHONY: help sync demo test test-slow test-engines engines chaos kafka kafka-million surge faults fuzz schemathesis nightly bench check docs clean
 
 PYTHON ?=
 DATA ?=
@@ -94,11 +96,16 @@ faults: sync
 fuzz: sync
 	@$(BIN)/python -m tests.fuzz --events $(if $(filter file,$(origin EVENTS)),1000000,$(EVENTS)) $(if $(SEED),--seed $(SEED))
 
+# CASES has the oracle's default unless it is given.
+schemathesis: sync
+	@$(BIN)/python -m tests.described --cases $(if $(filter file,$(origin CASES)),20000,$(CASES)) $(if $(SEED),--seed $(SEED))
+
 nightly: sync
 	@$(BIN)/pytest tests/oracle --cases $(CASES) -n auto -q
 	$(BIN)/pytest -m "not slow" -n $(TESTERS) --dist loadgroup --no-loadscope-reorder -q --hypothesis-profile new-examples
 	$(BIN)/pytest -m slow
 	$(MAKE) test-engines chaos kafka-million surge fuzz
+	$(MAKE) schemathesis CASES=20000
 	$(BIN)/python -m tests.faults --no-page
 
 engines:

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from benchmarks.decision import serving_project
+from benchmarks.decision_world import serving_project
 from benchmarks.frame import Measurement
 from rapport.testing.served import Served
 

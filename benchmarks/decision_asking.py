@@ -68,6 +68,8 @@ def _wrk(url: str, clients: int, seconds: float, key: str, asked: Asked) -> Figu
             f"-c{clients}",
             f"-d{max(1, round(seconds))}s",
             "--latency",
+            "--timeout",
+            "30s",
             "-s",
             script.name,
             f"{url}{asked.path}",

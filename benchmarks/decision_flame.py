@@ -27,7 +27,7 @@ __all__ = ["stacks_of"]
 PY_SPY = ("tool", "run", "--from", "py-spy==0.4.3", "py-spy")
 PICTURE = ROOT / "docs" / "images" / "performance-decision-flame.svg"
 SECONDS = 10
-_ROOT = "Runner.run (asyncio/runners.py"
+_ROOT = "Runner.run (asyncio/runners.py)"
 """Below it is the event loop's work; above it what every process of Python has."""
 
 
@@ -70,7 +70,7 @@ def stacks_of(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _without_line(frame: str) -> str:
-    return frame.rpartition(":")[0] if frame.endswith(")") and ":" in frame else frame
+    return f"{frame.rpartition(':')[0]})" if frame.endswith(")") and ":" in frame else frame
 
 
 def _profiler() -> list[str]:

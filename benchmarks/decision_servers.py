@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
+import psutil
 
 from benchmarks.decision_asking import ASK, Asked
 from benchmarks.decision_stock import make_repository
@@ -21,23 +22,36 @@ from rapport.online.keys import KeyMaker
 from rapport.testing.project import Project
 from rapport.testing.served import free_port, wait_for
 
-__all__ = ["READ", "feast_server", "mount", "noop", "stock_repository", "stock_service"]
+__all__ = ["READ", "Running", "feast_server", "mount", "noop", "stock_repository", "stock_service"]
 
 READ = Asked("/get-online-features", b'{"feature_service": "stock", "entities": {"customer_id": ["ann"]}}')
 _NO_CALLS_HOME = {"FEAST_USAGE": "False", "BENTOML_DO_NOT_TRACK": "True"}
 
 
+class Running(NamedTuple):
+    """A server: where it answers, and its first process."""
+
+    url: str
+    pid: int
+
+    def processor_s(self) -> float:
+        """Seconds of processor time that its processes have taken."""
+        first = psutil.Process(self.pid)
+        times = [one.cpu_times() for one in (first, *first.children(recursive=True))]
+        return sum(one.user + one.system for one in times)
+
+
 @contextmanager
-def noop(project: Project) -> Iterator[str]:
+def noop(project: Project) -> Iterator[Running]:
     """uvicorn and Starlette, which answer nothing."""
     port = free_port()
     argv = ["-m", "uvicorn", "benchmarks.decision_floor:noop", "--port", str(port), "--log-level", "warning"]
-    with _process([*argv, "--no-access-log"], project.root, port, {}) as url:
-        yield url
+    with _process([*argv, "--no-access-log"], project.root, port, {}) as running:
+        yield running
 
 
 @contextmanager
-def mount(project: Project) -> Iterator[str]:
+def mount(project: Project) -> Iterator[Running]:
     """A bare mount in BentoML that makes one HMGET and two ONNX predictions."""
     from rapport.models import read_manifest
 
@@ -48,27 +62,27 @@ def mount(project: Project) -> Iterator[str]:
         "FLOOR_MODELS": ":".join(str(folder / "model.onnx") for folder in folders),
         "FLOOR_WIDTHS": ":".join(str(len(read_manifest(folder).features)) for folder in folders),
     }
-    with _bentoml("benchmarks.decision_floor:Floor", project, env) as url:
+    with _bentoml("benchmarks.decision_floor:Floor", project, env) as running:
         time.sleep(2)
-        yield url
+        yield running
 
 
 @contextmanager
-def stock_service(project: Project, repository: Path) -> Iterator[str]:
+def stock_service(project: Project, repository: Path) -> Iterator[Running]:
     """A BentoML API method with Feast's client and XGBoost."""
     files = [project.settings.data_dir / "models" / name / "1" / "model.ubj" for name in MODELS]
     env = {"STOCK_REPOSITORY": str(repository), "STOCK_MODELS": ":".join(map(str, files))}
-    with _bentoml("benchmarks.decision_stock:Stock", project, env) as url:
-        yield url
+    with _bentoml("benchmarks.decision_stock:Stock", project, env) as running:
+        yield running
 
 
 @contextmanager
-def feast_server(project: Project, repository: Path) -> Iterator[str]:
+def feast_server(project: Project, repository: Path) -> Iterator[Running]:
     """Feast's own feature server, which only reads."""
     port = free_port()
     argv = ["-m", "feast.cli.cli", "--chdir", str(repository), "serve", "--port", str(port), "--no-access-log"]
-    with _process([*argv, "--max-requests", "0"], project.root, port, {}, READ) as url:
-        yield url
+    with _process([*argv, "--max-requests", "0"], project.root, port, {}, READ) as running:
+        yield running
 
 
 def stock_repository(project: Project) -> Path:
@@ -84,23 +98,25 @@ def stock_repository(project: Project) -> Path:
 
 
 @contextmanager
-def _bentoml(service: str, project: Project, env: Mapping[str, str]) -> Iterator[str]:
+def _bentoml(service: str, project: Project, env: Mapping[str, str]) -> Iterator[Running]:
     port = free_port()
     argv = ["-m", "bentoml", "serve", service, "--host", "127.0.0.1", "--port", str(port)]
     home = {"BENTOML_HOME": str(project.root / "bentoml")}
-    with _process([*argv, "--timeout-graceful-shutdown", "2"], project.root, port, {**env, **home}) as url:
-        yield url
+    with _process([*argv, "--timeout-graceful-shutdown", "2"], project.root, port, {**env, **home}) as running:
+        yield running
 
 
 @contextmanager
-def _process(argv: Sequence[str], root: Path, port: int, env: Mapping[str, str], asked: Asked = ASK) -> Iterator[str]:
+def _process(
+    argv: Sequence[str], root: Path, port: int, env: Mapping[str, str], asked: Asked = ASK
+) -> Iterator[Running]:
     url = f"http://127.0.0.1:{port}"
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **_NO_CALLS_HOME, **env}
     with (root / f"peer-{port}.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, *argv], env=variables, stdout=log, stderr=log, cwd=ROOT)
     try:
         wait_for(lambda: _answers(url, asked), f"{argv[1:3]} did not come up", 120)
-        yield url
+        yield Running(url, process.pid)
     finally:
         process.terminate()
         process.wait(30)

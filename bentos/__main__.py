@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import sys
 
 from rapport.access import require_safe
@@ -53,10 +54,17 @@ def main() -> None:
         logging.getLogger(__name__).critical("%s", error)
         sys.exit(HELPLESS)
     disable_telemetry()
+    _allow_connections()
     # BentoML keeps its files in the home folder otherwise
     os.environ.setdefault("BENTOML_HOME", str(settings.data_dir / "bentoml"))
     command = serve_command(settings)
     os.execv(command[0], command)  # noqa: S606 - the command is ours
+
+
+def _allow_connections() -> None:
+    """Each connection is an open file, and systems let a process have 1,024 unless it asks for more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _tls(settings: Settings) -> list[str]:

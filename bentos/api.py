@@ -38,6 +38,7 @@ from bentos.inference import InferenceRoutes, protocol_refusal
 from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
+from bentos.plain_request import PlainRequest
 from bentos.schemas import FeedbackRequest, PersonalizeRequest
 from rapport.decisions.answers import Health, Readiness
 from rapport.intake.bodies import (
@@ -91,7 +92,7 @@ class Api:
         self.drain: Drain | None = None
         self.needs: dict[tuple[str, str], Needs] = {}
         self._chatbots = ChatbotRoutes(lambda: self._running.chatbots)
-        self._inference = InferenceRoutes(lambda: self._running.inference)
+        self._inference = InferenceRoutes(lambda: self._running.inference, lambda: self.is_ending)
         routes = self._routes()
         self.hot = {route.path: _alone(route.endpoint) for route in routes if route.path in HOT}
         admin = [route for route in routes if self._is_admin(route)]
@@ -150,7 +151,7 @@ class Api:
         turns = parse_batch(await read_body(request, BATCH_LIMIT_BYTES))
         caller_of(request).require_customers(customers_in(turns), "turns")
         charge(self._running.gate, request, len(turns))
-        return Response(await self._running.batches.decide(turns), media_type=JSON)
+        return Response(await self._running.batches.decide(turns, budget_of(request)), media_type=JSON)
 
     async def _events(self, request: Request) -> Response:
         media_type = require_type(request, *PARSERS)
@@ -188,7 +189,10 @@ class Api:
         """200 once decisions are answered, also degraded ones: a probe that failed with the online store would take
         every chatbot's answers away. `?strict=1`: 503 unless all is well."""
         health = self._health_now() if self.runtime else STARTING
-        well = health.status == "ok" if request.query_params.get("strict") == "1" else health.ready
+        strict = request.query_params.get("strict")
+        if strict not in (None, "1"):
+            raise Refusal(400, "bad_value", "strict", f"{strict[:80]!r} is not served; 1 is, or leave it away")
+        well = health.status == "ok" if strict else health.ready
         # what is wrong where is the operators' to know
         brief = self.runtime is not None and self.runtime.in_production
         return json_answer(Readiness(health.ready, health.status) if brief else health, 200 if well else 503)
@@ -254,7 +258,7 @@ def _application(routes: list[Route], *more: BaseRoute) -> Starlette:
 
 def _alone(handler: Handler) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await handler(Request(scope, receive, send))
+        response = await handler(PlainRequest(scope, receive))
         await response(scope, receive, send)
 
     return answer

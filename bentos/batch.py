@@ -1,4 +1,4 @@
-"""Many turns in one call: their customers are read in one round trip, and each is decided as if it had come alone.
+"""Many turns in one call: a hundred customers are read in a round trip, and each is decided as if it had come alone.
 
 Between two decisions the event loop does whatever else is due, and one batch is worked on at a time: a chatbot whose
 turn comes alone does not wait for those of a batch.
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from bentos.budget import Budget
 from bentos.decide import Decider
 from bentos.features import FeatureGateway
 from bentos.metrics import Metrics
@@ -29,6 +30,8 @@ __all__ = ["BATCH_LIMIT_BYTES", "PERSONALIZE_LIMIT_BYTES", "Batches", "Given", "
 PERSONALIZE_LIMIT_BYTES = 64 * 1024
 """Of one turn."""
 BATCH_LIMIT_BYTES = 2 * 1024 * 1024
+READ_TOGETHER = 100
+"""Customers that are read in one round trip: what Redis and the process answer well within the deadline of one."""
 MOST_WAITING = 8
 """Batches that wait for their turn: with the largest ones, some seconds."""
 Given = PersonalizeRequest | Refusal
@@ -70,8 +73,11 @@ class Batches:
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
 
-    async def decide(self, turns: Sequence[Given]) -> bytes:
+    async def decide(self, turns: Sequence[Given], budget: Budget) -> bytes:
         """The answer as JSON (rapport.decisions.answers.BatchAnswer).
+
+        Args:
+            budget: of all of them together; turns that it leaves no time for are answered with what costs least.
 
         Raises:
             Refusal: 429, too many batches wait.
@@ -81,28 +87,29 @@ class Batches:
         self._waiting += 1
         try:
             async with self._one_at_a_time:
-                return await self._decide(turns)
+                return await self._decide(turns, budget)
         finally:
             self._waiting -= 1
 
-    async def _decide(self, turns: Sequence[Given]) -> bytes:
-        as_of_us = self._clock.now_us()
-        ahead = await self._features.read_ahead(list(customers_in(turns)), as_of_us)
-        standing = _Standing(self._clock, as_of_us)
+    async def _decide(self, turns: Sequence[Given], budget: Budget) -> bytes:
+        standing = _Standing(self._clock, self._clock.now_us())
         results: list[bytes] = []
-        place = 0
-        for turn in turns:
-            if isinstance(turn, Refusal):
-                result = BatchResult(error=TurnRefused(turn.field, turn.reason, turn.detail))
-            else:
-                decider = self._decider.over(_Ahead(self._features, ahead, place), standing)
-                result = BatchResult(await decider.decide(turn))
-                place += 1
-            results.append(_encoder.encode(result))
-            # What came meanwhile goes first.
-            await asyncio.sleep(0)
-        self._metrics.batch_turns["decided"] += place
-        self._metrics.batch_turns["refused"] += len(turns) - place
+        for begin in range(0, len(turns), READ_TOGETHER):
+            some = turns[begin : begin + READ_TOGETHER]
+            ahead = await self._features.read_ahead(list(customers_in(some)), standing.now_us())
+            place = 0
+            for turn in some:
+                if isinstance(turn, Refusal):
+                    result = BatchResult(error=TurnRefused(turn.field, turn.reason, turn.detail))
+                else:
+                    decider = self._decider.over(_Ahead(self._features, ahead, place), standing)
+                    result = BatchResult(await decider.decide(turn, budget.from_now()))
+                    place += 1
+                results.append(_encoder.encode(result))
+                # What came meanwhile goes first.
+                await asyncio.sleep(0)
+            self._metrics.batch_turns["decided"] += place
+            self._metrics.batch_turns["refused"] += len(some) - place
         return b'{"results":[' + b",".join(results) + b"]}"
 
 
@@ -118,7 +125,7 @@ class _Ahead:
     async def read(
         self, customer_id: str, as_of_us: int, within_s: float = float("inf")
     ) -> tuple[FeatureRows, Imagine] | None:
-        return self._ahead.at(self._place) if self._ahead else None
+        return None if self._ahead is None else self._ahead.at(self._place)
 
 
 class _Standing:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import nullcontext
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive
 
-from rapport.intake.bodies import JSON
-from rapport.intake.packing import too_large, unpacker
+from bentos.budget import ARRIVED
+from bentos.plain_request import JsonAnswer
+from bentos.shared_timeout import SharedTimeout
+from rapport.intake.packing import Unpacker, too_large, unpacker
 from rapport.intake.refusal import Refusal
 
 __all__ = ["json_answer", "read_body", "require_type"]
 
 READ_TIMEOUT_S = 5.0
+_in_time = SharedTimeout(READ_TIMEOUT_S)
 _encoder = msgspec.json.Encoder()
 
 
 def json_answer(value: object, status: int = 200) -> Response:
-    return Response(_encoder.encode(value), status, media_type=JSON)
+    return JsonAnswer(_encoder.encode(value), status)
 
 
 async def read_body(request: Request, limit_bytes: int, *, gzip: bool = False, deflate: bool = False) -> bytes:
@@ -39,19 +43,28 @@ async def read_body(request: Request, limit_bytes: int, *, gzip: bool = False, d
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit_bytes:
         raise too_large(limit_bytes)
-    parts: list[bytes] = []
-    size = 0
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
-            async for part in request.stream():
-                size += len(part)
-                if size > limit_bytes:
-                    raise too_large(limit_bytes)
-                parts.append(unpack(part))
+        # there is nothing to wait for when all of it has arrived
+        with nullcontext() if ARRIVED in request.scope.get("state", ()) else _in_time():
+            return await _whole(request.receive, unpack, limit_bytes)
     except TimeoutError:
         raise Refusal(408, "too_slow", "", f"the body did not arrive within {READ_TIMEOUT_S:g} seconds") from None
-    except ClientDisconnect:
-        raise Refusal(400, "disconnected", "", "the client left before the body was complete") from None
+
+
+async def _whole(receive: Receive, unpack: Unpacker, limit_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "disconnected", "", "the client left before the body was complete")
+        part = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(part)
+        if size > limit_bytes:
+            raise too_large(limit_bytes)
+        parts.append(unpack(part))
     unpack.end()
     return b"".join(parts)
 

@@ -21,10 +21,13 @@ __all__ = ["ARRIVED", "HEADER", "MOST_MS", "Budget", "Costs", "budget_of"]
 ARRIVED = "rapport.arrived"
 """Key of a request's state: when it had arrived whole, by `time.perf_counter`."""
 HEADER = "X-Deadline-Ms"
+_HEADER = HEADER.lower().encode()
 MOST_MS = 60_000
 _ANSWER_S = 0.0002
 """To write the answer and send it."""
 _SHARE = 0.05
+_EVERY = 8
+"""One decision in so many is looked at: to learn from each would cost more than it tells."""
 _MOST_GROWTH = 8.0
 """One decision counts for at most this many times the mean: a pause of the process says nothing of a part."""
 _FIRST_S = {"message": 0.0003, "scores": 0.0001, "scores with reasons": 0.0004, "signals": 0.0001, "policy": 0.0002}
@@ -52,6 +55,11 @@ class Budget(NamedTuple):
         """What is left of it; negative when it is over."""
         return float("inf") if self.deadline_ms is None else self.deadline_ms / 1e3 - self.waited_s
 
+    def from_now(self) -> Budget:
+        """The same end for what begins now."""
+        now_s = time.perf_counter()
+        return Budget(now_s, None if self.deadline_ms is None else max(0, round(self.left_s * 1e3)))
+
 
 def budget_of(request: Request, otherwise_ms: int | None = None) -> Budget:
     """The budget that a request's header gives it.
@@ -64,8 +72,11 @@ def budget_of(request: Request, otherwise_ms: int | None = None) -> Budget:
     """
     scope = request.scope
     arrived_s = scope["state"].get(ARRIVED) if "state" in scope else None
-    given = request.headers.get(HEADER)
-    deadline_ms = otherwise_ms if given is None else _milliseconds(given)
+    deadline_ms = otherwise_ms
+    for name, value in scope["headers"]:
+        if name == _HEADER:
+            deadline_ms = _milliseconds(value.decode("latin-1"))
+            break
     return Budget(time.perf_counter() if arrived_s is None else arrived_s, deadline_ms)
 
 
@@ -78,15 +89,20 @@ class Costs:
 
     def __init__(self) -> None:
         self._usual = dict(_FIRST_S)
+        self._until = 0
         self.decision_s = self._all_s()
 
     def learn(self, stages_ms: Mapping[str, float], *, message: bool, scores: bool, reasons: bool) -> None:
-        """Take in how long the parts of one decision took.
+        """Take in how long the parts of one decision took, if it is its turn.
 
         Args:
             stages_ms: part to milliseconds.
             message, scores, reasons: whether it had them.
         """
+        self._until -= 1
+        if self._until > 0:
+            return
+        self._until = _EVERY
         self._take("policy", stages_ms["policy"])
         if message:
             self._take("message", stages_ms["message"])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import ModuleType
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +22,7 @@ from bentos.budget import Budget, budget_of
 from bentos.chatbot_replies import ChatbotReplies, not_served
 from bentos.chatbots import Chatbots
 from bentos.schemas import ContextRequest
-from rapport.chatbots import Asked, Reply, dialogflow_cx, dialogflow_es, rasa
+from rapport.chatbots import Asked, dialogflow_cx, dialogflow_es, rasa
 from rapport.chatbots.declared import Rasa
 from rapport.intake.bodies import JSON, decode_body
 from rapport.intake.refusal import Refusal
@@ -61,8 +63,8 @@ class ChatbotRoutes:
             ("/chatbots/rasa/webhook", self._rasa, "POST", PLATFORM),
             ("/chatbots/rasa/actions", self._rasa_actions, "GET", PLATFORM),
             ("/chatbots/rasa/health", self._rasa_health, "GET", PLATFORM),
-            ("/chatbots/dialogflow/es", self._dialogflow_es, "POST", PLATFORM),
-            ("/chatbots/dialogflow/cx", self._dialogflow_cx, "POST", PLATFORM),
+            ("/chatbots/dialogflow/es", partial(self._dialogflow, dialogflow_es), "POST", PLATFORM),
+            ("/chatbots/dialogflow/cx", partial(self._dialogflow, dialogflow_cx), "POST", PLATFORM),
             ("/chatbots/chatwoot", self._replies.chatwoot, "POST", SIGNED),
             ("/chatbots/bot-framework", self._replies.bot_framework, "POST", SIGNED),
             ("/chatbots/context", self._context, "POST", DECIDE),
@@ -99,25 +101,19 @@ class ChatbotRoutes:
         _served(self._running().loaded.bots.rasa, "rasa")
         return json_answer({"status": "ok"})
 
-    async def _dialogflow_es(self, request: Request) -> Response:
+    async def _dialogflow(self, platform: ModuleType, request: Request) -> Response:
+        """Of ES or CX, which differ in where things are."""
         chatbots = self._running()
-        rules = _served(chatbots.loaded.bots.dialogflow_es, "dialogflow_es")
-        payload = await _payload(request)
-        asked = dialogflow_es.asked(payload, rules)
+        rules = _served(getattr(chatbots.loaded.bots, platform.PLATFORM), platform.PLATFORM)
+        require_type(request, JSON)
+        payload = decode_body(_object, await read_body(request, DIALOGFLOW_LIMIT_BYTES))
+        asked: Asked = platform.asked(payload, rules)
+        if asked.kind == "feedback":
+            await chatbots.feedback(platform.PLATFORM, asked.turn, asked.said)
+            return json_answer(platform.thanks_answer())
         budget = budget_of(request, DIALOGFLOW_WAITS_MS)
-        reply = await _replied(chatbots, dialogflow_es.PLATFORM, asked, budget, rules.record)
-        answer = dialogflow_es.reply_answer(payload, reply, rules) if reply else dialogflow_es.thanks_answer()
-        return json_answer(answer)
-
-    async def _dialogflow_cx(self, request: Request) -> Response:
-        chatbots = self._running()
-        rules = _served(chatbots.loaded.bots.dialogflow_cx, "dialogflow_cx")
-        payload = await _payload(request)
-        asked = dialogflow_cx.asked(payload, rules)
-        budget = budget_of(request, DIALOGFLOW_WAITS_MS)
-        reply = await _replied(chatbots, dialogflow_cx.PLATFORM, asked, budget, rules.record)
-        answer = dialogflow_cx.reply_answer(payload, reply, rules) if reply else dialogflow_cx.thanks_answer()
-        return json_answer(answer)
+        reply = await chatbots.decide(platform.PLATFORM, asked.turn, budget, record=rules.record)
+        return json_answer(platform.reply_answer(payload, reply, rules))
 
     async def _context(self, request: Request) -> Response:
         require_type(request, JSON)
@@ -138,19 +134,6 @@ async def _rasa_answer(chatbots: Chatbots, call: Mapping[str, Any], rules: Rasa,
         return json_answer(rasa.feedback_answer(call))
     reply = await chatbots.decide(rasa.PLATFORM, asked.turn, budget, record=rules.record)
     return json_answer(rasa.reply_answer(call, reply, rules))
-
-
-async def _replied(chatbots: Chatbots, platform: str, asked: Asked, budget: Budget, record: bool) -> Reply | None:
-    """The reply to a turn; None for feedback, which was taken."""
-    if asked.kind == "feedback":
-        await chatbots.feedback(platform, asked.turn, asked.said)
-        return None
-    return await chatbots.decide(platform, asked.turn, budget, record=record)
-
-
-async def _payload(request: Request) -> dict[str, Any]:
-    require_type(request, JSON)
-    return decode_body(_object, await read_body(request, DIALOGFLOW_LIMIT_BYTES))
 
 
 def _served(rules: T | None, name: str) -> T:

@@ -20,6 +20,7 @@ from bentos.schemas import ContextRequest, FeedbackRequest, PersonalizeRequest, 
 from rapport.bus.protocol import Message
 from rapport.chatbots import LoadedBots, Reply, Said, Turn, context_text, load_bots, reply_of
 from rapport.chatbots.declared import DEFAULT_BOTS
+from rapport.chatbots.slots import slots_of
 from rapport.clock import Clock, from_us
 from rapport.decisions.answers import ContextAnswer
 from rapport.decisions.degraded import FEATURES_UNAVAILABLE, INTERNAL_ERROR, NO_CONSENT, NO_FEATURES, OVERLOADED
@@ -84,7 +85,8 @@ class Chatbots:
     async def decide(self, platform: str, turn: Turn, budget: Budget, *, record: bool) -> Reply:
         """The reply to a turn; its message is recorded afterwards, if `record`, unless the customer is not known by
         name or has refused personalization."""
-        session = SessionData(message=turn.message, channel=turn.channel, locale=turn.locale)
+        slots = slots_of(turn.known, self._decider.wanted_slots)
+        session = SessionData(message=turn.message, channel=turn.channel, locale=turn.locale, slots=slots)
         decision = await self._decider.decide(PersonalizeRequest(turn.customer_id, session), budget)
         self._metrics.chatbots[platform, "anonymous" if turn.anonymous else "decided"] += 1
         if record and turn.message and not turn.anonymous and NO_CONSENT not in decision.degraded:

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -83,6 +83,11 @@ class Decider:
         self._stale = stale
         self._software = version("rapport")
 
+    @property
+    def wanted_slots(self) -> Collection[str]:
+        """The names of slots that some template asks for."""
+        return self._policy.bundle.templates.slots
+
     def over(self, features: Features, clock: Clock) -> Decider:
         """The same with features from elsewhere, and another clock."""
         other = copy.copy(self)
@@ -101,8 +106,11 @@ class Decider:
             if self._queue.is_too_long(waited_s, self._costs.decision_s):
                 decision, record = self._shed(request, as_of_us)
             else:
-                with self._queue:
+                self._queue.deciding += 1
+                try:
                     decision, record = await self._decide(request, as_of_us, stages, budget)
+                finally:
+                    self._queue.deciding -= 1
         except Exception as error:  # a chatbot gets an answer whatever happens here
             log_failure(_logger, error, "a decision failed; a neutral answer was given")
             decision = neutral(new_id(as_of_us), as_of_us)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from bentos.breaker import Breaker
 from bentos.metrics import Metrics
+from bentos.shared_timeout import SharedTimeout
 from rapport.errors import StoreError
 from rapport.online import FeatureRows
 from rapport.online.ahead import ReadAhead
@@ -16,7 +17,6 @@ from rapport.online.imagining import Imagine
 
 __all__ = ["FeatureGateway", "Features", "Reader"]
 
-T = TypeVar("T")
 Reading = Coroutine[Any, Any, tuple[FeatureRows, Imagine]]
 _logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class FeatureGateway:
         self.rebuilding: tuple[str, ...] = ()
         self.breaker = breaker or Breaker()
         self._deadline_s = deadline_s
+        self._in_time = SharedTimeout(deadline_s)
         self._metrics = metrics
         self._going_on: set[asyncio.Task[tuple[FeatureRows, Imagine] | None]] = set()
 
@@ -77,11 +78,20 @@ class FeatureGateway:
         return await (self._ask_hastily(reading, within_s) if within_s < self._deadline_s else self._ask(reading))
 
     async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead | None:
-        """Many customers' rows in one round trip, within the deadline of one; None as of `read`."""
+        """Many customers' rows in one round trip, within the deadline of one; None as of `read`.
+
+        A read that is too large for its time says nothing of the store, so the breaker is not told of it.
+        """
         if self.breaker.is_open or self.reader is None:
             self._metrics.store_errors["circuit_open"] += 1
             return None
-        return await self._ask(self.reader.read_ahead(customer_ids, as_of_us))
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self.reader.read_ahead(customer_ids, as_of_us)
+        except (TimeoutError, StoreError) as error:
+            self._metrics.store_errors["batch"] += 1
+            _logger.warning("a batch is decided without features: %s", str(error) or "no answer in time")
+            return None
 
     async def probe(self, as_of_us: int) -> bool:
         """Ask the store although the breaker may be open; closes it when there is an answer."""
@@ -101,9 +111,9 @@ class FeatureGateway:
         async with asyncio.timeout(within_s):
             return await asyncio.shield(task)
 
-    async def _ask(self, reading: Coroutine[Any, Any, T]) -> T | None:
+    async def _ask(self, reading: Reading) -> tuple[FeatureRows, Imagine] | None:
         try:
-            async with asyncio.timeout(self._deadline_s):
+            with self._in_time():
                 found = await reading
         except TimeoutError:
             self._fail("deadline", f"no answer within {self._deadline_s * 1e3:g} ms")

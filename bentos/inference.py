@@ -125,10 +125,12 @@ class InferenceRoutes:
 
     Args:
         running: gives them; raises Refusal while the service starts.
+        is_ending: whether the process was told to end, so that others are to be asked.
     """
 
-    def __init__(self, running: Callable[[], Inference]) -> None:
+    def __init__(self, running: Callable[[], Inference], is_ending: Callable[[], bool] = lambda: False) -> None:
         self._running = running
+        self._is_ending = is_ending
 
     def routes(self) -> list[Served]:
         whole, one = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
@@ -158,11 +160,11 @@ class InferenceRoutes:
         return json_answer(model_metadata(offer, tuple(models.model(offer.name).versions)))
 
     async def _model_ready(self, request: Request) -> Response:
+        models = self._running()
         name, version = _named(request)
-        kept = self._running().model(name)
-        ready = kept.champion is not None if version is None else version in kept.versions
-        if version is not None and not ready:
-            self._running().offer(name, version)
+        if version is not None:
+            models.offer(name, version)
+        ready = version is not None or models.model(name).champion is not None
         return json_answer({"name": name, "ready": ready}, 200 if ready else 503)
 
     async def _server(self, request: Request) -> Response:
@@ -172,7 +174,7 @@ class InferenceRoutes:
         return json_answer({"live": True})
 
     async def _ready(self, request: Request) -> Response:
-        ready = self._running().ready
+        ready = self._running().ready and not self._is_ending()
         # the protocol's text calls this field `live`, its servers call it `ready`
         return json_answer({"live": True, "ready": ready}, 200 if ready else 503)
 

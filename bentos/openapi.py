@@ -20,12 +20,13 @@ from rapport.decisions.degraded import CODES
 from rapport.decisions.record import Decision
 from rapport.events.schema import EVENT_TYPES
 from rapport.inference import InferRequest
-from rapport.intake.bodies import MAX_EVENTS, NDJSON
+from rapport.intake.bodies import BATCH_HEADER, MAX_EVENTS, NDJSON, SENDER_HEADER
 from rapport.intake.columns import COLUMNS
 
 __all__ = ["openapi", "openapi_json"]
 
 _REF = "#/components/schemas/{name}"
+_DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 
 
@@ -54,6 +55,8 @@ def openapi() -> dict[str, Any]:
         *EVENT_TYPES.values(),
     ]
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
+    components = _with_decimals(components)
+    components["FeedbackRequest"]["anyOf"] = [_says(name) for name in ("csat", "nps", "resolved", "resolution_time_s")]
     # its decoder leaves them to be checked one by one
     components["BatchRequest"]["properties"]["turns"]["items"] = {"$ref": _REF.format(name="PersonalizeRequest")}
     return {
@@ -83,8 +86,8 @@ def _paths() -> dict[str, Any]:
         "/decisions/{decision_id}": {"get": _decision()},
         "/livez": {"get": _get("Whether the process answers", "Always, while it does.", None)},
         "/readyz": {"get": _readyz()},
-        "/health": {"get": _get("What works and what does not", "With the versions that serve.", "Health")},
-        "/metrics": {"get": _get("Prometheus metrics", "In the text format.", None)},
+        "/health": {"get": _get("What works and what does not", "With the versions that serve.", "Health", "503")},
+        "/metrics": {"get": _get("Prometheus metrics", "In the text format.", None, "503")},
     }
 
 
@@ -97,8 +100,11 @@ def _readyz() -> dict[str, Any]:
         "development with all that /health says.",
         "parameters": [{"name": "strict", "in": "query", "schema": {"enum": ["1"]}}],
         "responses": {
-            status: {"description": text, "content": {"application/json": {"schema": either}}}
-            for status, text in said.items()
+            **{
+                status: {"description": text, "content": {"application/json": {"schema": either}}}
+                for status, text in said.items()
+            },
+            "400": _response("strict is not 1", "Error"),
         },
     }
 
@@ -110,7 +116,7 @@ def _personalize() -> dict[str, Any]:
         f"Codes of `degraded`:\n\n{codes}",
         "PersonalizeRequest",
         {"customer_id": "17850", "session_data": {"message": "Where is my parcel?", "locale": "en"}},
-        {"200": ("The decision", "Decision"), **_refusals("400", "413", "415")},
+        {"200": ("The decision", "Decision"), **_refusals("400", "408", "413", "415", "503")},
     )
     operation["parameters"] = [deadline_parameter()]
     return operation
@@ -128,7 +134,7 @@ def _personalize_batch() -> dict[str, Any]:
         "requests as it has turns.",
         "BatchRequest",
         {"turns": turns},
-        {"200": ("A result for each turn", "BatchAnswer"), **_refusals("400", "413", "415", "429")},
+        {"200": ("A result for each turn", "BatchAnswer"), **_refusals("400", "408", "413", "415", "429", "503")},
     )
 
 
@@ -151,13 +157,23 @@ def _events() -> dict[str, Any]:
         {"topic": "customer_clicks", "events": [event]},
         {
             "202": ("At least one event was accepted, all are on the bus", "EventsAnswer"),
-            "400": ("No event was accepted (an EventsAnswer), or the body is wrong (an Error)", "Error"),
-            **_refusals("409", "413", "415", "429", "503"),
+            **_refusals("400", "408", "409", "413", "415", "429", "503"),
         },
     )
-    operation["parameters"] = [deadline_parameter()]
-    for media_type in (NDJSON, COLUMNS):
-        operation["requestBody"]["content"][media_type] = {"schema": {"type": "string"}}
+    either = {"anyOf": [{"$ref": _REF.format(name=name)} for name in ("EventsAnswer", "Error")]}
+    operation["responses"]["400"] = {
+        "description": "No event was accepted (an EventsAnswer), or the body is wrong (an Error)",
+        "content": {"application/json": {"schema": either}},
+    }
+    operation["requestBody"]["content"] |= {
+        NDJSON: {"schema": {"type": "string", "description": "One event and its topic a line"}},
+        COLUMNS: {"schema": _columns_request()},
+    }
+    operation["parameters"] = [
+        deadline_parameter(),
+        _header(SENDER_HEADER, "^[0-9a-f]{32}$", "Names the sender of numbered batches"),
+        _header(BATCH_HEADER, "^[1-9][0-9]{0,8}$", "The batch's number: one that comes again counts once"),
+    ]
     return operation
 
 
@@ -167,7 +183,10 @@ def _feedback() -> dict[str, Any]:
         "At least one of csat, nps, resolved and resolution_time_s.",
         "FeedbackRequest",
         {"customer_id": "17850", "decision_id": "0f3c", "csat": 5, "resolved": True},
-        {"202": ("The feedback is on the bus", "FeedbackAnswer"), **_refusals("400", "413", "415", "429", "503")},
+        {
+            "202": ("The feedback is on the bus", "FeedbackAnswer"),
+            **_refusals("400", "408", "413", "415", "429", "503"),
+        },
     )
     operation["parameters"] = [
         {
@@ -183,7 +202,7 @@ def _feedback() -> dict[str, Any]:
 def _webhook() -> dict[str, Any]:
     answered = {
         "202": ("The payload is on the bus: as its events, or as a dead letter", "WebhookAnswer"),
-        **_refusals("400", "401", "404", "413", "415", "429", "503"),
+        **_refusals("400", "401", "404", "408", "413", "415", "429", "503"),
     }
     return {
         "summary": "Give a payload of a source that has a mapping file",
@@ -227,11 +246,12 @@ _REFUSALS = {
     "409": "The number of the batch was given to another batch",
     "400": "The request is wrong: field, reason and what is allowed",
     "401": "The source has not signed the body; nothing of it is kept",
+    "408": "The body did not arrive in time",
     "404": "There is no such thing: source, or decision",
     "413": "The body is too large",
     "415": "The Content-Type or the Content-Encoding is not served",
     "429": "The bus is full, ingest is behind, or too many look-ups or batches wait: ask again after Retry-After",
-    "503": "Bus or archive does not answer; ask again after Retry-After seconds",
+    "503": "The service is starting, or bus or archive does not answer; ask again after Retry-After seconds",
 }
 
 
@@ -253,9 +273,10 @@ def _post(
     }
 
 
-def _get(summary: str, text: str, schema: str | None) -> dict[str, Any]:
+def _get(summary: str, text: str, schema: str | None, *refusals: str) -> dict[str, Any]:
     answer = _response("OK", schema) if schema else {"description": "OK"}
-    return {"summary": summary, "description": text, "responses": {"200": answer}}
+    refused = {status: _response(said, name) for status, (said, name) in _refusals(*refusals).items()}
+    return {"summary": summary, "description": text, "responses": {"200": answer, **refused}}
 
 
 def _response(text: str, schema: str) -> dict[str, Any]:
@@ -265,19 +286,47 @@ def _response(text: str, schema: str) -> dict[str, Any]:
     }
 
 
+def _header(name: str, pattern: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "schema": {"type": "string", "pattern": pattern}, "description": text}
+
+
 def _events_request() -> dict[str, Any]:
-    events = [{"$ref": _REF.format(name=struct.__name__)} for struct in EVENT_TYPES.values()]
-    one = {"anyOf": events}
     return {
         "title": "EventsRequest",
+        "oneOf": [_events_of(topic, kind.__name__) for topic, kind in EVENT_TYPES.items()],
+    }
+
+
+def _events_of(topic: str, event: str) -> dict[str, Any]:
+    one = {"$ref": _REF.format(name=event)}
+    some = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_EVENTS}
+    return {
         "type": "object",
         "required": ["topic", "events"],
         "additionalProperties": False,
-        "properties": {
-            "topic": {"enum": list(EVENT_TYPES)},
-            "events": {"anyOf": [{"type": "array", "items": one, "maxItems": MAX_EVENTS}, one]},
-        },
+        "properties": {"topic": {"const": topic}, "events": {"anyOf": [some, one]}},
     }
+
+
+def _columns_request() -> dict[str, Any]:
+    tables = {"tables": {"type": "array"}, "plain": {"type": "array"}}
+    return {"type": "object", "required": ["version"], "properties": {"version": {"const": 1}, **tables}}
+
+
+def _says(name: str) -> dict[str, Any]:
+    """A body that has this field, and not as null."""
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+def _with_decimals(value: Any) -> Any:
+    """The schemas with decimals as they are read: text or number."""
+    if isinstance(value, list):
+        return [_with_decimals(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("format") == "decimal":
+        return {**value, "type": ["string", "number"], "pattern": _DECIMAL}
+    return {name: _with_decimals(inner) for name, inner in value.items()}
 
 
 def _error() -> dict[str, Any]:

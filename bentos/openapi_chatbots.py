@@ -62,20 +62,18 @@ def chatbot_paths() -> dict[str, Any]:
 
 
 def _rasa() -> dict[str, Any]:
-    call = {
-        "type": "object",
-        "properties": {"next_action": {"type": ["string", "null"]}, "tracker": {"type": "object"}},
-    }
-    operation = _post("Run an action for Rasa", "rasa", call)
+    operation = _post("Run an action for Rasa", "rasa", _open("next_action", "tracker", "domain"))
     rejected = {"type": "object", "properties": {"error": {"type": "string"}, "action_name": {"type": "string"}}}
     said = {
-        "400": "The action is rejected, or the body is no JSON",
         "404": "There is no such action",
         "422": "The call is broken; rasa-sdk answers 500",
         "500": "The action failed",
     }
     for status, text in said.items():
         operation["responses"][status] = _answer(text, rejected)
+    operation["responses"]["400"] = _answer(
+        "The action is rejected, or the request is wrong", {"anyOf": [rejected, _ERROR]}
+    )
     operation["responses"]["200"] = _answer("Events and responses", {"type": ["object", "null"]})
     return operation
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rapport.decisions.scoring import MODELS, SEGMENTS
 from rapport.inference import DATATYPES
 
 __all__ = ["inference_paths", "inference_schemas"]
@@ -12,8 +13,8 @@ _MODEL = {
     "name": "model",
     "in": "path",
     "required": True,
-    "schema": {"type": "string"},
-    "description": "purchase_propensity, escalation_risk or segments",
+    "schema": {"enum": [*MODELS, SEGMENTS]},
+    "description": "The model's name",
 }
 _VERSION = {
     "name": "version",

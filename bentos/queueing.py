@@ -6,9 +6,6 @@ would be too long is answered at once, with what costs next to nothing; so the q
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 __all__ = ["Queue"]
 
 LEAST_DECIDING = 8
@@ -16,13 +13,13 @@ LEAST_DECIDING = 8
 
 
 class Queue:
-    """Says when the queue is too long, and counts the decisions that are on their way while they are: `with queue`.
+    """Says when the queue is too long.
 
     Args:
         longest_s: how long a request may wait, all in all, and still be decided; 0: any time.
 
     Attributes:
-        deciding: decisions that have begun and not ended.
+        deciding: decisions that have begun and not ended; whoever decides counts them.
     """
 
     def __init__(self, longest_s: float) -> None:
@@ -38,12 +35,3 @@ class Queue:
         """
         deciding = self.deciding
         return deciding >= LEAST_DECIDING and waited_s + deciding * each_s > self._longest_s
-
-    def __enter__(self) -> Self:
-        self.deciding += 1
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.deciding -= 1

@@ -59,6 +59,10 @@ class WorldClock(msgspec.Struct, frozen=True):
         return self.anchor_world_us + round((system_us - self.anchor_system_us) * self.rate)
 
 
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(WorldClock)
+
+
 def parse_clock(published: bytes) -> WorldClock:
     """The clock in the value of WORLD_CLOCK_KEY.
 
@@ -66,7 +70,7 @@ def parse_clock(published: bytes) -> WorldClock:
         ValueError: it is none, or its time is not one of the years 1970 to 9999; says what is allowed.
     """
     try:
-        clock = msgspec.json.decode(published, type=WorldClock)
+        clock = _decoder.decode(published)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(
             f"the Redis key {WORLD_CLOCK_KEY} is not a world clock ({error}): repair or delete it"

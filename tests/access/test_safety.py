@@ -121,6 +121,24 @@ def test_each_unsafe_setting_is_said(folder: Path, given: dict[str, str], said: 
         require_safe(production(folder, **given))
 
 
+def test_chatbots_whose_requests_could_not_be_told(folder: Path) -> None:
+    said = "chatwoot: {url: 'https://chat.example', token_file: bot.token, secret_file: bot.secret}"
+    private(folder / "chatbots.yaml", said)
+    private(folder / "bot.token", GOOD_SECRET)
+    (problem,) = problems_of(production(folder))
+    assert "chatwoot.secret_file" in problem and "bot.secret cannot be read" in problem and "mend it" in problem
+    private(folder / "bot.secret", "changeme-changeme-changeme", 0o644)
+    weak, open_to_all = problems_of(production(folder))
+    assert "chatwoot.secret_file in" in weak and "can be guessed" in weak
+    assert "bot.secret: `chmod o-rwx`" in open_to_all
+    private(folder / "bot.secret", GOOD_SECRET[::-1])
+    assert problems_of(production(folder)) == []
+    private(folder / "bots.yaml", "teams: {}")
+    (problem,) = problems_of(production(folder, chatbots_file="bots.yaml"))
+    assert "bots.yaml" in problem and "teams" in problem
+    assert problems_of(production(folder, chatbots_file="none.yaml")) == []
+
+
 def test_webhooks_that_anybody_could_send(folder: Path) -> None:
     private(folder / "webhooks" / "shop.yaml", UNSIGNED)
     assert "the webhooks of shop are unsigned" in "".join(problems_of(production(folder)))

@@ -224,3 +224,24 @@ def test_threads_that_share_a_bus_get_every_record_once(redis_url: str) -> None:
     assert sum(map(len, got)) == len(messages)
     for positions in got:
         assert positions == sorted(set(positions))
+
+
+def test_large_records_are_published_in_several_calls(redis_url: str) -> None:
+    """In their order, and all of them or none: whoever reads features gets a turn in between."""
+    bus = RedisStreamsBus(redis_url, max_length=200)
+    reader = bus.reader("t", 0)
+    given = [Message("t", "k", bytes([number % 256]) * (number * 997 % 90_000)) for number in range(60)]
+    before = _script_calls(bus)
+    bus.publish(given)
+    assert _script_calls(bus) - before > 5
+    found = reader.poll(1_000)
+    assert found is not None and found.values == [message.value for message in given]
+    with pytest.raises(BusFull):
+        bus.publish([Message("t", "k", b"x" * 90_000)] * 190)
+    assert reader.poll(1_000) is None
+    bus.close()
+
+
+def _script_calls(bus: RedisStreamsBus) -> int:
+    found = bus._redis.info("commandstats").get("cmdstat_evalsha")
+    return int(found["calls"]) if found else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -9,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bentos.schemas import PersonalizeRequest
 from rapport.chatbots import Reply, bot_framework, chatwoot, dialogflow_cx, dialogflow_es, rasa
 from rapport.chatbots.declared import BotFramework, Chatwoot, DialogflowCx, DialogflowEs, Rasa
 from rapport.chatbots.paths import at
 from rapport.chatbots.reply import TAGS
+from rapport.chatbots.slots import MOST_SLOTS, slots_of
 from rapport.chatbots.turn import Turn, make_said, make_turn
+from rapport.decisions import Money
 
 REPLY = Reply("Hello", dict.fromkeys(TAGS), True)
 NAMES = (
@@ -130,3 +134,56 @@ def test_an_answer_without_its_text() -> None:
     assert [list(message) for message in messages] == [["liveAgentHandoff"]]
     call = {"next_action": "action_personalize", "tracker": {}}
     assert rasa.reply_answer(call, REPLY, Rasa(say=False))["responses"] == []
+
+
+SLOTS = {
+    "order_number": 12345.0,
+    "amount": {"amount": 12.5, "currency": "EUR"},
+    "share": 0.25,
+    "vip": True,
+    "phone": "not asked for",
+    "long": "x" * 257,
+    "list": [1],
+    "blank": " ",
+    "odd": {"amount": "much", "currency": "EUR"},
+}
+WANTED = frozenset({"order_number", "amount", "share", "vip", "long", "list", "blank", "odd", "absent"})
+
+
+def known_to_each(values: dict[str, Any]) -> list[Turn]:
+    """The turns of all platforms, each of which knows these values in its own way."""
+    call = {"next_action": "action_personalize", "tracker": {"sender_id": "s", "slots": values}}
+    from_rasa = rasa.asked(call, Rasa())
+    assert from_rasa is not None
+    own = {"name": "p/sessions/s/contexts/rapport", "parameters": {"order_number": "of an earlier answer"}}
+    half, rest = dict(list(values.items())[:2]), dict(list(values.items())[2:])
+    earlier = {"name": "p/sessions/s/contexts/order", "parameters": half | {"share": 9}}
+    es = {"queryResult": {"parameters": rest, "outputContexts": [own, earlier]}}
+    woot = {
+        "conversation": {"custom_attributes": half, "meta": {"sender": {"custom_attributes": rest}}},
+        "sender": {"custom_attributes": {"order_number": "old"}},
+    }
+    return [
+        from_rasa.turn,
+        dialogflow_es.asked(es, DialogflowEs()).turn,
+        dialogflow_cx.asked({"session_info": {"parameters": values}}, DialogflowCx()).turn,
+        chatwoot.asked(woot, WOOT).turn,
+        bot_framework.asked({"type": "message", "value": values}, BOT).turn,
+    ]
+
+
+def test_what_a_platform_knows_becomes_slots_if_a_template_asks_for_it() -> None:
+    expected = {"amount": Money(Decimal("12.5"), "EUR"), "order_number": 12345, "share": 0.25, "vip": True}
+    for turn in known_to_each(SLOTS):
+        assert slots_of(turn.known, WANTED) == expected
+        assert slots_of(turn.known, ()) == {}
+    many = {f"n{number}": number for number in range(100)}
+    assert len(slots_of(many, many)) == MOST_SLOTS
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b"]), JSON, max_size=2))
+def test_slots_of_anything_are_within_the_limits_of_a_request(values: dict[str, Any]) -> None:
+    for turn in known_to_each(values):
+        slots = slots_of(turn.known, {"a", "b"})
+        body = msgspec.json.encode({"customer_id": "c", "session_data": {"slots": slots}})
+        assert msgspec.json.decode(body, type=PersonalizeRequest).session_data.slots.keys() == slots.keys()

@@ -50,7 +50,7 @@ def test_declared_and_fired(project: Path, redis_url: str, capsys: pytest.Captur
             "name": "urgent",
             "kind": "event",
             "description": "somebody has an urgent problem",
-            "counts": {"fired": 0, "quiet": 0, "expired": 0, "old": 0},
+            "counts": dict.fromkeys(("fired", "quiet", "expired", "old", "capped", "withheld"), 0),
         }
     ]
     assert run(["triggers"]) == 0

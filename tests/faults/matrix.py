@@ -77,6 +77,7 @@ def run_fault(world: World, fault: Fault, rounds: int) -> Row:
         is_open = world.served.metric("rapport_feature_store_circuit_open")
     mended_s = time.monotonic()
     world.wait_well()
+    after = _wait_usual(world, fault)
     recovered_s = time.monotonic() - mended_s
     findings = [f"{' '.join(key)}: {said}" for key, cell in cells.items() for said in cell.findings]
     findings += _causes_wanted(fault, cells)
@@ -84,9 +85,17 @@ def run_fault(world: World, fault: Fault, rounds: int) -> Row:
         findings.append("the circuit is not seen in the metrics")
     if world.served.metric("rapport_decision_log_dropped_total") != dropped:
         findings.append("records of decisions were lost")
-    after = _ask_all(world, Fault("nothing", "", fault.begin), 1)
     findings += [f"{' '.join(key)}, afterwards: {said}" for key, cell in after.items() for said in cell.findings]
     return Row(fault, cells, max(first), int(opened), recovered_s, findings)
+
+
+def _wait_usual(world: World, fault: Fault) -> dict[Key, Cell]:
+    """Until every route answers as usual; the last answers, when one does not in time."""
+    nothing, until_s = Fault("nothing", "", fault.begin), time.monotonic() + _LONGEST_S
+    while True:
+        cells = _ask_all(world, nothing, 1)
+        if time.monotonic() > until_s or not any(cell.findings for cell in cells.values()):
+            return cells
 
 
 def _ask_all(world: World, fault: Fault, rounds: int) -> dict[Key, Cell]:

@@ -22,6 +22,7 @@ _SIGNATURE = Signature(
     separator=".",
     secret_file="x",
 )
+_MODEL = "/v2/models/purchase_propensity"
 _TEXT = "Where is my parcel?"
 
 
@@ -65,6 +66,11 @@ def _get(path: str) -> Callable[[World, int], Sent]:
 
 def _personalize(world: World, number: int) -> Sent:
     return _json("/personalize", {"customer_id": "ann", "session_data": {"message": _TEXT}})
+
+
+def _batch(world: World, number: int) -> Sent:
+    turn = {"customer_id": "ann", "session_data": {"message": _TEXT}}
+    return _json("/personalize/batch", {"turns": [turn, turn]})
 
 
 def _context(world: World, number: int) -> Sent:
@@ -118,9 +124,24 @@ def _decision(world: World, number: int) -> Sent:
     return Sent(f"/decisions/{world.known_decision}")
 
 
+def _infer(path: str) -> Callable[[World, int], Sent]:
+    """A row of nothing, which every model takes."""
+
+    def sent(world: World, number: int) -> Sent:
+        width = world.model_width
+        row = {"name": "rows", "shape": [1, width], "datatype": "FP64", "data": [None] * width}
+        return _json(path, {"inputs": [row]})
+
+    return sent
+
+
 def _slots(answer: Any) -> list[str]:
     said = [event["value"] for event in answer["events"] if event.get("name") == "degraded"]
     return _codes(said[0] if said else "")
+
+
+def _of_turns(answer: Any) -> list[str]:
+    return [code for result in answer["results"] for code in result["decision"]["degraded"]]
 
 
 def _codes(text: str | None) -> list[str]:
@@ -132,6 +153,7 @@ _PLATFORM = frozenset({"platform"})
 
 ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/personalize"): Route(_personalize, degraded=lambda answer: answer["degraded"]),
+    ("POST", "/personalize/batch"): Route(_batch, degraded=_of_turns),
     ("POST", "/chatbots/context"): Route(_context, degraded=lambda answer: answer["degraded"]),
     ("POST", "/chatbots/rasa/webhook"): Route(_rasa, degraded=_slots),
     ("POST", "/chatbots/dialogflow/es"): Route(
@@ -148,6 +170,16 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/feedback"): Route(_feedback, _BUS, usual=202),
     ("POST", "/webhooks/{source}"): Route(_webhook, _BUS | {"mapping"}, usual=202),
     ("GET", "/decisions/{decision_id}"): Route(_decision, frozenset({"log"})),
+    ("POST", "/v2/models/{model}/infer"): Route(_infer(_MODEL + "/infer")),
+    ("POST", "/v2/models/{model}/versions/{version}/infer"): Route(_infer(_MODEL + "/versions/1/infer")),
+    ("GET", "/v2/models/{model}"): Route(_get(_MODEL)),
+    ("GET", "/v2/models/{model}/versions/{version}"): Route(_get(_MODEL + "/versions/1")),
+    ("GET", "/v2/models/{model}/ready"): Route(_get(_MODEL + "/ready")),
+    ("GET", "/v2/models/{model}/versions/{version}/ready"): Route(_get(_MODEL + "/versions/1/ready")),
+    ("GET", "/v2"): Route(_get("/v2")),
+    ("GET", "/v2/"): Route(_get("/v2/")),
+    ("GET", "/v2/health/live"): Route(_get("/v2/health/live")),
+    ("GET", "/v2/health/ready"): Route(_get("/v2/health/ready")),
     ("GET", "/livez"): Route(_get("/livez")),
     ("GET", "/readyz"): Route(_get("/readyz")),
     ("GET", "/health"): Route(_get("/health")),

@@ -29,7 +29,7 @@ def table(rows: Sequence[Row], rounds: int) -> str:
             *lines,
             "",
             f"{len(rows)} rows, {len(ROUTES)} routes, {rounds} requests a cell, four at a time: {asked:,} answers, of "
-            f"which {_failures(rows)} were an error other than those of the last column but two.",
+            f"which {_failures(rows)} were neither as usual nor told to come back later.",
         ]
     )
 
@@ -53,6 +53,7 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
 
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "rapport"
+    mpl.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot as plt
 
     keys = list(ROUTES)

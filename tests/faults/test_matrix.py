@@ -34,7 +34,7 @@ def test_a_service_starts_with_everything_broken_and_recovers(world: World) -> N
 def test_a_fault(world: World, fault: Fault) -> None:
     if fault.name == "disk full" and not world.has_disk:
         pytest.skip("a disk that can be filled has to be mounted, and this user may not")
-    row = run_fault(world, fault, 2)
+    row = run_fault(world, fault, 1)
     assert row.findings == []
     assert row.cells["POST", "/personalize"].most_ms < LONGEST_MS and row.first_ms < LONGEST_MS
     assert world.served.process.poll() is None

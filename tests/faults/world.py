@@ -13,6 +13,7 @@ from typing import Any, Self
 from rapport.access import SCOPES, KeyFile, create_key, keys_path
 from rapport.bus import open_bus
 from rapport.events.schema import TOPICS
+from rapport.models import read_manifest
 from rapport.policy import DEFAULT_FOLDER
 from rapport.testing.models import NoiseModels
 from rapport.testing.project import Project
@@ -64,6 +65,7 @@ class World:
         key: of all scopes.
         at_start: what a test kept of the service's first answers: a decision, and its health.
         known_decision: the id of a decision that is on the bus.
+        model_width: values in a row of the model that is asked for by itself.
         has_disk: whether Redis has a disk of its own; needs the right to mount one.
     """
 
@@ -81,7 +83,8 @@ class World:
         self._password = self.project.redis.url.removeprefix("unix://:").partition("@")[0]
         self.bus = self._stack.enter_context(TcpProxy(socket))
         self.store = self._stack.enter_context(TcpProxy(socket))
-        self.models = self._models()
+        self.models = self._promoted()
+        self.model_width = len(read_manifest(self.models.folder / "purchase_propensity" / "1").features)
         self.platforms = Platforms()
         self.platforms.start()
         self._stack.callback(self.platforms.stop)
@@ -150,7 +153,7 @@ class World:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _models(self) -> NoiseModels:
+    def _promoted(self) -> NoiseModels:
         models = NoiseModels(self.project)
         for name in ("purchase_propensity", "escalation_risk"):
             models.build(name, "1")

@@ -15,7 +15,8 @@ from model_folders import FINGERPRINTS, make_folder, rows
 
 from rapport.models import Model, load_model
 from rapport.models.contributions import ShapleyTables
-from rapport.models.judging import CompiledJudge, judged, round_to_places
+from rapport.models.judging import CompiledJudge, judged
+from rapport.models.kernels import round_to_places
 from rapport.models.scorer import open_onnx
 from training.onnx_export import to_onnx
 

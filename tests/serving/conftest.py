@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from guarded_world import Guarded
@@ -73,13 +74,13 @@ def consumed(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if {"served", "pressed", "guarded"} & set(request.fixturenames):
         project: Project = request.getfixturevalue("project")
-        bus = open_bus(project.settings)
-        hops = [("ingest", topic) for topic in TOPICS] + [("features", f"{topic}.checked") for topic in TOPICS]
-        for group, topic in hops:
-            position = bus.position(group, topic, 0)
-            batch = bus.reader(topic, 0, position).poll(100_000)
-            if batch:
-                bus.commit(group, topic, 0, expected=position, position=batch.positions[-1])
+        with closing(open_bus(project.settings)) as bus:
+            hops = [("ingest", topic) for topic in TOPICS] + [("features", f"{topic}.checked") for topic in TOPICS]
+            for group, topic in hops:
+                position = bus.position(group, topic, 0)
+                batch = bus.reader(topic, 0, position).poll(100_000)
+                if batch:
+                    bus.commit(group, topic, 0, expected=position, position=batch.positions[-1])
 
 
 def _fill(project: Project) -> None:

@@ -51,9 +51,8 @@ def _operations(described: dict[str, Any]) -> Iterator[Operation]:
             content = one.get("requestBody", {}).get("content", {}).get("application/json", {})
             needs = one["security"][0]["key"][0] if one["security"] else None
             answers = frozenset(int(status) for status in one["responses"])
-            yield Operation(
-                method.upper(), path, needs, "admin" in one.get("tags", ()), content.get("example"), answers
-            )
+            admin = Api().needs[method.upper(), path].admin
+            yield Operation(method.upper(), path, needs, admin, content.get("example"), answers)
 
 
 CHECKED = [operation for operation in operations() if operation.needs]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +24,7 @@ from rapport.testing.project import Project
 from rapport.testing.served import Served, wait_for
 
 CUSTOMERS = ("ann", "ben", "cleo", "dora", "nobody", "ann")
-OF_EACH_TIME = {"decision_id", "latency_ms", "stages_ms"}
+OF_EACH_TIME = {"decision_id", "latency_ms", "stages_ms", "waited_ms"}
 
 
 @pytest.fixture
@@ -125,6 +128,26 @@ def test_limits(served: Served, body: object, status: int, reason: str, field: s
 def test_the_largest_batch_is_answered(served: Served, models: NoiseModels) -> None:
     results = ask(served, [{"customer_id": f"c{n}"} for n in range(MOST_TURNS)])
     assert {result["decision"]["rule"] for result in results} == {"nobody we know"}
+
+
+def test_a_frozen_store_costs_a_batch_one_deadline_and_its_features(
+    served: Served, project: Project, models: NoiseModels
+) -> None:
+    pid = project.redis.pid
+    assert pid
+    assert ask(served, [{"customer_id": "ann"}])[0]["decision"]["degraded"] == []
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.perf_counter()
+        results = ask(served, [{"customer_id": "ann"}] * 20)
+        # 250 ms here; the rest is for a machine that does much else
+        assert time.perf_counter() - began < 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert all("features_unavailable" in result["decision"]["degraded"] for result in results)
+    wait_for(
+        lambda: ask(served, [{"customer_id": "ann"}])[0]["decision"]["degraded"] == [], "features are not used again"
+    )
 
 
 def test_a_batch_counts_as_its_turns(guarded: Guarded) -> None:

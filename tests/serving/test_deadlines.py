@@ -151,10 +151,11 @@ def test_what_goes_first() -> None:
 def test_what_parts_take_is_learned_and_a_pause_says_little() -> None:
     costs = Costs()
     stages = {"message": 2.0, "signals": 1.0, "scores": 3.0, "policy": 1.0}
-    for _ in range(500):
+    for _ in range(4_000):
         costs.learn(stages, message=True, scores=True, reasons=True)
     assert costs.decision_s == pytest.approx(7.2e-3, rel=0.01)
-    costs.learn({**stages, "policy": 10_000.0}, message=False, scores=False, reasons=False)
+    for _ in range(8):
+        costs.learn({**stages, "policy": 10_000.0}, message=False, scores=False, reasons=False)
     assert costs.decision_s < 8e-3
     assert costs.after_read(2e-3, features=True, message=True) == ("no_time:intent", "no_time:reasons")
 
@@ -168,8 +169,7 @@ def test_a_budget_counts_from_the_arrival() -> None:
 def test_a_queue_is_too_long_when_there_is_one() -> None:
     queue = Queue(0.05)
     assert not queue.is_too_long(10.0, 10.0)
-    for _ in range(LEAST_DECIDING):
-        queue.__enter__()
+    queue.deciding = LEAST_DECIDING
     assert queue.is_too_long(0.051, 0.0) and queue.is_too_long(0.0, 0.01) and not queue.is_too_long(0.01, 0.004)
     assert not Queue(0.0).is_too_long(10.0, 10.0)
 

@@ -1,4 +1,5 @@
-"""Whatever is sent: an answer of 2xx or 4xx, in JSON."""
+"""Whatever is sent: an answer of 2xx or 4xx, in JSON. Bodies of the right shape, or nearly, come from the description
+(test_described.py); here are those that are not, and those of a source whose payload nobody describes."""
 
 from __future__ import annotations
 
@@ -17,19 +18,11 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
-_names = st.sampled_from(
-    ["customer_id", "session_data", "message", "turns", "topic", "events", "event", "csat", "decision_id", "x"]
+_names = st.sampled_from(["customer_id", "event", "events", "turns", "at", "csat", "decision_id", "inputs", "x"])
+_bodies = st.binary(max_size=300) | st.dictionaries(_names, _values | st.just("ann"), max_size=5).map(
+    lambda value: json.dumps(value).encode()
 )
-_objects = st.dictionaries(_names, _values | st.just("customer_clicks") | st.just("ann"), max_size=5)
-_requests = st.builds(
-    lambda customer, session: {"customer_id": customer, "session_data": session},
-    st.text(min_size=1, max_size=130),
-    st.dictionaries(st.sampled_from(["message", "channel", "page", "locale"]), st.text(max_size=300)),
-)
-_batches = st.builds(lambda turns: {"turns": turns}, st.lists(_requests | _objects | _values, max_size=4))
-_bodies = st.one_of(
-    st.binary(max_size=300), (_objects | _requests | _batches | _values).map(lambda value: json.dumps(value).encode())
-)
+PATHS = ["/personalize", "/personalize/batch", "/events", "/feedback", "/v2/models/segments/infer", "/webhooks/hostile"]
 
 
 OPEN = """\
@@ -58,11 +51,11 @@ def open_source(served: Served, project: Project) -> Iterator[None]:
     mapping.unlink()
 
 
-@pytest.mark.parametrize("path", ["/personalize", "/personalize/batch", "/events", "/feedback", "/webhooks/hostile"])
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("path", PATHS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=_bodies, lines=st.booleans())
 def test_no_body_breaks_the_service(served: Served, path: str, body: bytes, lines: bool) -> None:
     media_type = "application/x-ndjson" if lines and path == "/events" else "application/json"
     response = served.http.post(path, content=body, headers={"Content-Type": media_type})
-    assert response.status_code in (200, 202, 400), (response.status_code, response.text)
+    assert response.status_code in (200, 202, 400) or response.json()["error"].startswith("not_ready"), response.text
     assert response.json()

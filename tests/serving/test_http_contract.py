@@ -111,6 +111,7 @@ def test_probes_and_pages(served: Served) -> None:
     assert health["ready"] and health["redis"] and health["bus"] and health["policy"]
     strict = served.http.get("/readyz", params={"strict": "1"}).status_code
     assert strict == (200 if health["status"] == "ok" else 503)
+    assert error_of(served.http.get("/readyz", params={"strict": "yes"}), 400)["field"] == "strict"
     for path in ("/", "/docs"):
         page = served.http.get(path)
         assert page.status_code == 200 and "text/html" in page.headers["content-type"]
@@ -123,6 +124,7 @@ def test_the_description_has_every_route_and_resolves(served: Served) -> None:
     described = served.http.get("/openapi.json").json()
     paths = {
         "/personalize",
+        "/personalize/batch",
         "/events",
         "/feedback",
         "/webhooks/{source}",
@@ -215,6 +217,7 @@ def test_feedback_is_an_event_once_per_key(served: Served, project: Project) -> 
     [
         ({"customer_id": "ann"}, "", "missing_field"),
         ({"customer_id": "ann", "csat": 6}, "csat", "bad_value"),
+        ({"customer_id": "ann", "csat": 4.5}, "csat", "bad_value"),
         ({"customer_id": "ann", "nps": -1}, "nps", "bad_value"),
         ({"csat": 3}, "customer_id", "missing_field"),
         ({"customer_id": "ann", "csat": 3, "stars": 1}, "stars", "unknown_field"),
@@ -224,6 +227,11 @@ def test_feedback_is_an_event_once_per_key(served: Served, project: Project) -> 
 def test_wrong_feedback(served: Served, body: dict[str, Any], field: str, reason: str) -> None:
     error = error_of(served.http.post("/feedback", json=body), 400)
     assert (error["field"], error["reason"]) == (field, reason)
+
+
+def test_an_integer_may_be_written_with_a_fraction_of_nothing(served: Served) -> None:
+    assert post(served, "/feedback", b'{"customer_id": "ann", "csat": 4.0, "nps": 1e1}').status_code == 202
+    assert post(served, "/feedback", b'{"customer_id": "ann", "csat": 4.0, "nps": 1e2}').status_code == 400
 
 
 def _nobody() -> Any:

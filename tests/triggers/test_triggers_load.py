@@ -122,7 +122,7 @@ def test_the_demos_triggers_and_those_of_the_page_are_right() -> None:
     assert [one.name for one in demo] == ["abandoned_cart", "repeated_query", "frustration_surge", "activity_drop"]
     assert topics_in(ROOT) == ("chat_messages", "customer_clicks", "purchase_events")
     page = (ROOT / "docs" / "triggers.md").read_text()
-    (declared,) = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    (declared,) = re.findall(r"^```yaml\n(version: 1\n.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     assert [one.name for one in parse_triggers(declared)] == ["abandoned_cart"]
 
 

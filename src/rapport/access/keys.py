@@ -88,6 +88,10 @@ def split_key(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(_Kept)
+
+
 class KeyFile:
     """The file with an installation's keys. Processes may change it at the same time."""
 
@@ -101,7 +105,7 @@ class KeyFile:
             AccessError: the file is wrong, or cannot be read.
         """
         try:
-            kept = msgspec.json.decode(self.path.read_bytes(), type=_Kept)
+            kept = _decoder.decode(self.path.read_bytes())
         except FileNotFoundError:
             return []
         except OSError as error:

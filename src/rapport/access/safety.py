@@ -12,7 +12,7 @@ from rapport.access.keys import KeyFile, keys_path
 from rapport.access.secrets_seen import is_weak
 from rapport.access.tls import certificate_problem
 from rapport.access.token_keys import load_keys
-from rapport.errors import AccessError, SettingsError
+from rapport.errors import AccessError, MappingError, SettingsError
 from rapport.settings import Settings
 
 __all__ = ["RISKS", "problems_of", "require_safe"]
@@ -62,7 +62,7 @@ def problems_of(settings: Settings, *, serves: bool = True) -> list[str]:
     """What is not safe for production, a sentence each with what to do."""
     found = [*_risks(settings), *_stores(settings), *_files(settings)]
     if serves:
-        found += [*_network(settings), *_callers(settings), *_webhooks(settings)]
+        found += [*_network(settings), *_callers(settings), *_webhooks(settings), *_chatbots(settings)]
     return found
 
 
@@ -143,6 +143,24 @@ def _webhooks(settings: Settings) -> Iterator[str]:
         for path in source.loaded.files[1:]:
             if open_to_others(path):
                 yield _too_open(path)
+
+
+def _chatbots(settings: Settings) -> Iterator[str]:
+    """Of platforms that sign: their secrets are there, cannot be guessed, and are nobody else's to read."""
+    from rapport.chatbots import load_bots
+
+    path = settings.root / (settings.chatbots_file or "chatbots.yaml")
+    try:
+        loaded = load_bots(path)
+    except MappingError as error:
+        yield f"{error}: who sends a chatbot's requests could not be checked, so mend it, or remove the platform"
+        return
+    for key, secrets in loaded.secrets.items():
+        if any(is_weak(secret.encode()) for secret in secrets):
+            yield f"{key} in {path} names a secret that can be guessed: make a new one where the platform keeps it"
+    for file in loaded.files[1:]:
+        if open_to_others(file):
+            yield _too_open(file)
 
 
 def _stores(settings: Settings) -> Iterator[str]:

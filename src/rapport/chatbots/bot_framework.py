@@ -33,6 +33,7 @@ def asked(activity: Mapping[str, Any], rules: BotFramework) -> Asked:
         locale=activity.get("locale"),
         conversation_id=block(activity, "conversation").get("id"),
         message_id=activity.get("id"),
+        known=block(activity, "value"),
     )
     if activity.get("type") == "message":
         return Asked(kind="decide", turn=turn)

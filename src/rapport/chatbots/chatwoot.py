@@ -21,6 +21,12 @@ __all__ = ["PLATFORM", "asked", "check_signature", "reply_calls"]
 
 PLATFORM = "chat"
 """As in the webhook mapping of the same name: a message that comes both ways is one event."""
+_ATTRIBUTES = (
+    "sender.custom_attributes",
+    "conversation.meta.sender.custom_attributes",
+    "conversation.custom_attributes",
+)
+"""What is known by name: of the contact, and of this conversation, which counts most."""
 _SURVEY = "content_attributes.submitted_values.csat_survey_response"
 
 
@@ -59,6 +65,7 @@ def asked(event: Mapping[str, Any], rules: Chatwoot) -> Asked:
         locale=at(event, "conversation.additional_attributes.browser_language"),
         conversation_id=at(event, "conversation.id"),
         message_id=event.get("id"),
+        known={name: value for path in _ATTRIBUTES for name, value in block(event, path).items()},
     )
     kind = event.get("event")
     if kind == "message_created" and _is_to_be_answered(event) and turn.message:

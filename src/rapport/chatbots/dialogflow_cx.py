@@ -29,6 +29,7 @@ def asked(request: Mapping[str, Any], rules: DialogflowCx) -> Asked:
         locale=at(request, "languageCode"),
         conversation_id=customer_of(request, ("$session",), session),
         message_id=at(request, "detectIntentResponseId"),
+        known=block(request, "sessionInfo.parameters"),
     )
     if at(request, "fulfillmentInfo.tag") == FEEDBACK:
         said = make_said(block(request, "sessionInfo.parameters"), rules.prefix)

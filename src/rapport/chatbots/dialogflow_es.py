@@ -28,6 +28,7 @@ def asked(request: Mapping[str, Any], rules: DialogflowEs) -> Asked:
         locale=at(result, "languageCode"),
         conversation_id=customer_of(request, ("$session",), at(request, "session")),
         message_id=at(request, "responseId"),
+        known=_known(request, rules),
     )
     if at(result, "action") == FEEDBACK:
         return Asked(kind="feedback", turn=turn, said=_said(request, rules))
@@ -55,10 +56,21 @@ def thanks_answer() -> dict[str, Any]:
 
 def _said(request: Mapping[str, Any], rules: DialogflowEs) -> Said:
     """From the intent's parameters; the decision is that of our context, which the request brings back."""
+    ours = _contexts(request, rules, ours=True)
+    return make_said({**(ours[0] if ours else {}), **block(request, "queryResult.parameters")})
+
+
+def _known(request: Mapping[str, Any], rules: DialogflowEs) -> dict[str, Any]:
+    """The intent's parameters, and those that the contexts still have of earlier ones."""
+    earlier = [pair for context in _contexts(request, rules, ours=False) for pair in context.items()]
+    return {**dict(earlier), **block(request, "queryResult.parameters")}
+
+
+def _contexts(request: Mapping[str, Any], rules: DialogflowEs, *, ours: bool) -> list[Mapping[str, Any]]:
+    """The parameters of our output context, or of the others."""
     contexts = at(request, "queryResult.outputContexts")
-    ours = [
+    return [
         block(context, "parameters")
         for context in (contexts if isinstance(contexts, list) else ())
-        if str(at(context, "name")).endswith(f"/contexts/{rules.context}")
+        if str(at(context, "name")).endswith(f"/contexts/{rules.context}") is ours
     ]
-    return make_said({**(ours[0] if ours else {}), **block(request, "queryResult.parameters")})

@@ -106,6 +106,7 @@ def _turn(call: Mapping[str, Any], rules: Rasa) -> Turn:
         locale=metadata.get("locale") or metadata.get("language"),
         conversation_id=tracker.get("sender_id"),
         message_id=latest.get("message_id"),
+        known=block(tracker, "slots"),
     )
 
 

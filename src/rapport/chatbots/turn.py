@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +27,7 @@ _MAX_CHANNEL = 64
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 _MAX_LOCALE = 35
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str | None = None
     message_id: str | None = None
     """The platform's, for messages that may come twice."""
+    known: Mapping[str, Any] = {}
+    """What the platform knows by name, as it came (rapport.chatbots.slots)."""
 
     @property
     def anonymous(self) -> bool:
@@ -74,6 +78,7 @@ def make_turn(
     locale: object = None,
     conversation_id: object = None,
     message_id: object = None,
+    known: Mapping[str, Any] = _NOTHING,
 ) -> Turn:
     """The turn of whatever a platform gave."""
     given = text_of(locale)
@@ -84,6 +89,7 @@ def make_turn(
         locale=given if given and len(given) <= _MAX_LOCALE and _LOCALE.fullmatch(given) else None,
         conversation_id=_id(conversation_id),
         message_id=_id(message_id),
+        known=known,
     )
 
 

@@ -98,6 +98,7 @@ for _command in (
     models.promote,
     models.rollback,
     models.models,
+    models.export_models,
     drift.drift,
     drift.watch,
     consistency.consistency,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rapport.settings import Settings
     from training import GateResult
 
-__all__ = ["models", "promote", "rollback", "train"]
+__all__ = ["export_models", "models", "promote", "rollback", "train"]
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="purchase_propensity, escalation_risk or segments.")]
 REFUSED = 4
@@ -110,6 +111,28 @@ def rollback(
         emit(dataclasses.asdict(result))
     else:
         console().print(f"{result.name} version {result.version} serves again, in place of {result.replaced}")
+
+
+def export_models(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made when it is not there.")],
+    only: Annotated[list[str] | None, typer.Option("--model", help="Only this model; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the champions as MLServer (Seldon, KServe) loads them: `mlserver start FOLDER`.
+
+    Those that are XGBoost models; the segments are none.
+
+    Example: rapport export-models /srv/models
+    """
+    from rapport.decisions.scoring import MODELS
+    from rapport.inference.mlserver import export_for_mlserver
+
+    written = export_for_mlserver(settings_now().data_dir / "models", folder, only or MODELS)
+    if as_json:
+        emit(written)
+        return
+    for name, version in written.items():
+        console().print(f"{name} version {version} is in {folder / name}", markup=False, soft_wrap=True)
 
 
 def models(

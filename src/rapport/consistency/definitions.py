@@ -29,6 +29,10 @@ class _Definition(msgspec.Struct, frozen=True):
     scales: dict[str, int] = {}
 
 
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(_Definition)
+
+
 def print_of(view: View) -> str:
     """Four bytes in hex that change when the view's values may."""
     return hashlib.blake2s(_encoded(view), digest_size=4).hexdigest()
@@ -56,7 +60,7 @@ def find_definition(settings: Settings, name: str, print_: str) -> View | None:
     """The definition that had this print; None when it was not kept, or is no longer one that can be computed."""
     path = _path(settings, name, print_)
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_Definition)
+        found = _decoder.decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError):
         return None
     return View(found.name, found.kinds, found.aggregations, found.ttl_us, found.scales)

@@ -11,12 +11,12 @@ import hashlib
 import os
 import re
 
+from rapport.clock import LAST_US
+
 __all__ = ["derived_id", "is_id", "new_id", "time_range_us"]
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _LAST_MS = (1 << 48) - 1
-LAST_US = 253_402_300_000_000_000
-"""The end of the year 9999, later than any decision."""
 
 
 def new_id(as_of_us: int) -> str:

@@ -27,8 +27,7 @@ class DecisionLog:
     Args:
         bus: gives the bus to publish to; called for each batch, so that a bus that moves is found again.
         capacity: records that may wait.
-        batch: most records of one publication. While Redis takes a record of 6 KB, 30 microseconds, it reads nobody's
-            features.
+        batch: most records of one publication.
         every_s: time between two looks at the queue, seconds.
         retry_s: time to wait after the bus refused a batch, seconds.
     """
@@ -38,7 +37,7 @@ class DecisionLog:
         bus: Callable[[], Bus],
         *,
         capacity: int = 20_000,
-        batch: int = 32,
+        batch: int = 500,
         every_s: float = 0.02,
         retry_s: float = 0.5,
     ) -> None:

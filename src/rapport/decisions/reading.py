@@ -27,11 +27,13 @@ LOG_COLUMNS = (
     "tone",
     "template_id",
     "rule",
+    "trigger",
     "feature_age_s",
     "latency_ms",
     "degraded",
 )
-"""The columns that `read_log` always has; features, `score__<model>` and `version__<model>` come after them."""
+"""The columns that `read_log` always has; features, `score__<model>`, `version__<model>` and
+`arm__<experiment>` come after them."""
 
 
 def read_log(
@@ -46,8 +48,8 @@ def read_log(
 
     Returns:
         LOG_COLUMNS (as_of: datetime64[us, UTC]; degraded: lists of codes), then one column per feature under its full
-        name (float64, NaN where a decision lacked it; text features are objects), `score__<model>` (float64) and
-        `version__<model>` (objects), each sorted by name.
+        name (float64, NaN where a decision lacked it; text features are objects), `score__<model>` (float64),
+        `version__<model>` and `arm__<experiment>` (objects), each sorted by name.
     """
     import pandas as pd
 
@@ -59,6 +61,7 @@ def read_log(
         ("", [record.features for record in rows]),
         ("score__", [record.scores for record in rows]),
         ("version__", [record.model_versions for record in rows]),
+        ("arm__", [record.arms for record in rows]),
     ):
         for name in sorted({name for part in parts for name in part}):
             columns[prefix + name] = _column([part.get(name) for part in parts])
@@ -105,6 +108,8 @@ def _sample(lists: Iterable[list[str]], at_most: int) -> list[str]:
 def _base(record: DecisionRecord, name: str) -> object:
     if name == "sentiment_label":
         return record.sentiment.label
+    if name == "trigger":
+        return record.trigger.name if record.trigger else None
     if name == "sentiment_score":
         return record.sentiment.score
     return getattr(record, name)

@@ -131,5 +131,5 @@ def _check_values(flat: Values, tensor: InputTensor, where: str) -> None:
 def _refuse_where(unfit: NDArray[np.bool_], values: Values, tensor: InputTensor, where: str) -> None:
     if unfit.any():
         place = int(unfit.argmax())
-        least = f"{tensor.datatype}, or more than the models' FP32 holds"
-        raise refused(f"{where}.data", f"{values[place]:g} at {place} is no {least}; null is a missing value")
+        said = f"{values[place]:g} at {place} does not fit {tensor.datatype}, or FP32, in which models compute"
+        raise refused(f"{where}.data", f"{said}; null is a missing value")

@@ -37,6 +37,10 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The version that served before, where `rollback` goes."""
 
 
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(Pointer)
+
+
 @dataclass(frozen=True, slots=True)
 class _Slot:
     signature: Stamp | None
@@ -52,7 +56,7 @@ def read_pointer(folder: Path) -> Pointer | None:
         ModelRefused: the file is not a pointer.
     """
     try:
-        return msgspec.json.decode((folder / _POINTER).read_bytes(), type=Pointer)
+        return _decoder.decode((folder / _POINTER).read_bytes())
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from math import factorial
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_PATH_FEATURES", "ShapleyTables", "add_leaves"]
+from rapport.models.kernels import add_leaves
+
+__all__ = ["MAX_PATH_FEATURES", "Leaf", "ShapleyTables", "leaves_of"]
 
 MAX_PATH_FEATURES = 6
 """A table has d * 2^d numbers per leaf: deeper trees would not fit the cache."""
@@ -38,9 +39,12 @@ class _Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
+class Leaf:
+    """A leaf's value, what its path asks of each feature, and the path: inner nodes, and whether it goes left there."""
+
     value: float
     conditions: dict[int, _Condition]
+    path: tuple[tuple[int, bool], ...]
 
 
 class _Leaves(NamedTuple):
@@ -72,12 +76,18 @@ class ShapleyTables:
     """
 
     def __init__(self, trees: Sequence[Mapping[str, Any]], features: int) -> None:
-        leaves = [leaf for tree in trees for leaf in _leaves(tree)]
+        leaves = [leaf for tree in trees for leaf in leaves_of(tree)]
         most = max([len(leaf.conditions) for leaf in leaves], default=0)
         if most > MAX_PATH_FEATURES:
             raise ValueError(f"a path asks about {most} features; at most {MAX_PATH_FEATURES} are tabulated")
         self._features = features
         self.leaves = _tabulated(leaves)
+
+    def of_leaf(self, number: int) -> NDArray[np.float64]:
+        """The values of one leaf, float64[2^d patterns, d features]; leaves count on from tree to tree."""
+        leaves = self.leaves
+        begin, size = leaves.tables[number], int(leaves.ends[number + 1] - leaves.ends[number])
+        return leaves.table[begin : begin + (size << size)].reshape(1 << size, size)
 
     def values(self, row: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Contribution of each feature in log-odds: float[F] in, NaN for missing; float64[F] out."""
@@ -86,32 +96,14 @@ class ShapleyTables:
         return total
 
 
-@numba.njit(cache=True)
-def add_leaves(row, score, scores, ends, features, low, high, missing, tables, table, total):  # type: ignore[no-untyped-def]
-    """Look each leaf's pattern up, and add its features' values to `total`: 200 trees take a tenth of the time that
-    array operations take over them. Returns `score` with the leaves that were reached, added in the trees' order."""
-    for leaf in range(len(tables)):
-        begin, end = ends[leaf], ends[leaf + 1]
-        pattern = 0
-        for at in range(begin, end):
-            value = row[features[at]]
-            if (value >= low[at] and not value >= high[at]) or (value != value and missing[at]):
-                pattern |= 1 << (at - begin)
-        if pattern == (1 << (end - begin)) - 1:
-            score += scores[leaf]
-        found = tables[leaf] + pattern * (end - begin)
-        for at in range(begin, end):
-            total[features[at]] += table[found + at - begin]
-    return score
-
-
-def _leaves(tree: Mapping[str, Any]) -> Iterator[_Leaf]:
+def leaves_of(tree: Mapping[str, Any]) -> Iterator[Leaf]:
+    """The leaves of one of XGBoost's trees, in an order of their own."""
     left, right, weight = tree["left_children"], tree["right_children"], tree["sum_hessian"]
-    stack: list[tuple[int, dict[int, _Condition]]] = [(0, {})]
+    stack: list[tuple[int, dict[int, _Condition], tuple[tuple[int, bool], ...]]] = [(0, {}, ())]
     while stack:
-        node, asked = stack.pop()
+        node, asked, path = stack.pop()
         if left[node] < 0:
-            yield _Leaf(tree["split_conditions"][node], asked)
+            yield Leaf(tree["split_conditions"][node], asked, path)
             continue
         feature, threshold = tree["split_indices"][node], tree["split_conditions"][node]
         known = asked.get(feature, _Condition(-np.inf, np.nan, True, 1.0))
@@ -122,10 +114,10 @@ def _leaves(tree: Mapping[str, Any]) -> Iterator[_Leaf]:
                 known.missing and bool(tree["default_left"][node]) is goes_left,
                 known.share * weight[child] / weight[node],
             )
-            stack.append((child, {**asked, feature: condition}))
+            stack.append((child, {**asked, feature: condition}, (*path, (node, goes_left))))
 
 
-def _tabulated(leaves: Sequence[_Leaf]) -> _Leaves:
+def _tabulated(leaves: Sequence[Leaf]) -> _Leaves:
     asked = [condition for leaf in leaves for condition in leaf.conditions.values()]
     sizes = np.array([len(leaf.conditions) for leaf in leaves], dtype=np.int64)
     numbers = sizes << sizes
@@ -142,7 +134,7 @@ def _tabulated(leaves: Sequence[_Leaf]) -> _Leaves:
     )
 
 
-def _table_of_all(leaves: Sequence[_Leaf], tables: NDArray[np.int64]) -> NDArray[np.float64]:
+def _table_of_all(leaves: Sequence[Leaf], tables: NDArray[np.int64]) -> NDArray[np.float64]:
     """The values of all leaves, those of leaf n from tables[n] on."""
     by_size: dict[int, list[int]] = defaultdict(list)
     for number, leaf in enumerate(leaves):

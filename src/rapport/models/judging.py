@@ -8,28 +8,19 @@ logistic function. Whether they are equal is tried when a model is loaded; one t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport.models.contributions import ShapleyTables, add_leaves
+from rapport.models.contributions import ShapleyTables
+from rapport.models.kernels import LEAST, MOST, PLACES, PROBABILITY, TOP, UNSURE, judge_leaves, judge_trees
+from rapport.models.whole_trees import tabulate
 
-__all__ = ["LEAST", "PLACES", "TOP", "CompiledJudge", "Judged", "judged"]
+__all__ = ["CompiledJudge", "Judged", "judged"]
 
-PLACES = 4
-"""Decimals of contributions, in log-odds."""
-TOP = 3
-LEAST = 0.01
-"""What a feature must contribute to be among the TOP."""
-_SHIFT = 10.0**PLACES
-_PROBABILITY, _UNSURE, _MOST = range(3)
-"""Places behind the contributions: the probability, whether rounding is left to Python, the TOP features."""
 _TRIED = 64
-_HALF_WAY = 1e-6
 
 
 class Judged(NamedTuple):
@@ -73,18 +64,23 @@ class CompiledJudge:
         share = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
         self._base = np.float32(-np.log(np.float32(1) / share - np.float32(1)))
         self._tables = tables
+        self._whole = tabulate(learner["gradient_booster"]["model"]["trees"], tables)
         self._onnx = onnx
 
     def judge(self, vector: NDArray[np.float64], picks: NDArray[np.int64]) -> Judged:
         """The row of `vector` whose features are at `picks`; NaN is missing."""
         width = len(picks)
-        out = np.empty(width + _MOST + TOP)
-        _judge(vector, picks, self._base, self._onnx, *self._tables.leaves, out)
+        out = np.empty(width + MOST + TOP)
+        row, total = np.empty(width, np.float32), np.zeros(width)
+        if self._whole is not None:
+            judge_trees(vector, picks, self._base, self._onnx, *self._whole, row, total, out)
+        else:
+            judge_leaves(vector, picks, self._base, self._onnx, *self._tables.leaves, row, total, out)
         found = out.tolist()
-        if found[width + _UNSURE]:
-            return judged(found[width], self._tables.values(vector[picks]).tolist())
-        top = [int(feature) for feature in found[width + _MOST :] if feature >= 0]
-        return Judged(found[width], found[:width], top)
+        if found[width + UNSURE]:
+            return judged(found[width + PROBABILITY], self._tables.values(vector[picks]).tolist())
+        top = [int(feature) for feature in found[width + MOST :] if feature >= 0]
+        return Judged(found[width + PROBABILITY], found[:width], top)
 
     def equals(self, predict: Callable[[NDArray[np.float32]], NDArray[np.float64]], width: int) -> bool:
         """Whether the runtime gives the same bits for rows of all kinds: with unknowns, and at the limits of trees."""
@@ -99,43 +95,3 @@ class CompiledJudge:
         ours = [self.judge(row, picks).probability for row in rows.astype(np.float64)]
         theirs: list[float] = predict(rows).tolist()
         return ours == theirs
-
-
-@numba.njit(cache=True)
-def round_to_places(value):  # type: ignore[no-untyped-def]
-    """A value to PLACES decimals as Python rounds it, by the number's exact decimal value; and whether it is so close
-    to half-way that Python must be asked."""
-    scaled = value * _SHIFT
-    return np.rint(scaled) / _SHIFT, abs(scaled - math.floor(scaled) - 0.5) < _HALF_WAY
-
-
-@numba.njit(cache=True)
-def _judge(vector, picks, base, onnx, scores, ends, features, low, high, missing, tables, table, out):  # type: ignore[no-untyped-def]
-    """Fill `out`: contributions, probability, whether rounding is unsure, and the top features (-1: none)."""
-    width = len(picks)
-    row, total = np.empty(width, np.float32), np.zeros(width)
-    for feature in range(width):
-        row[feature] = vector[picks[feature]]
-    start = np.float32(0) if onnx else base
-    margin = add_leaves(row, start, scores, ends, features, low, high, missing, tables, table, total)
-    one = np.float32(1)
-    if onnx:
-        margin += base
-        part = one / (one + math.exp(-abs(margin)))
-        out[width] = one - part if margin < 0 else part
-    else:
-        out[width] = one / (math.exp(-margin) + one)
-    out[width + 1] = 0.0
-    for place in range(TOP):
-        most = -1
-        for feature in range(width):
-            is_taken = False
-            for taken in range(place):
-                is_taken |= out[width + 2 + taken] == feature
-            if not is_taken and (most < 0 or abs(total[feature]) > abs(total[most])):
-                most = feature
-        out[width + 2 + place] = most if most >= 0 and abs(total[most]) >= LEAST else -1
-    for feature in range(width):
-        out[feature], is_unsure = round_to_places(total[feature])
-        if is_unsure:
-            out[width + 1] = 1.0

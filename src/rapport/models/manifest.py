@@ -65,6 +65,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return tuple(feature.name for feature in self.features)
 
 
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(Manifest)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a model folder.
 
@@ -73,7 +77,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return _decoder.decode(path.read_bytes())
     except FileNotFoundError:
         raise ModelRefused(f"{folder} is not a model folder: it has no {MANIFEST}; promote a version again") from None
     except msgspec.DecodeError as error:

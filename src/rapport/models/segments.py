@@ -49,6 +49,10 @@ class SegmentModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activity: ActivityClusters
 
 
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(SegmentModel)
+
+
 class Segments:
     """Loaded segments, ready to name customers."""
 
@@ -107,7 +111,7 @@ def load_segments(folder: Path, fingerprints: Mapping[str, str]) -> Segments:
     check_files(folder, manifest, [SEGMENTS])
     check_views(folder, manifest, fingerprints)
     try:
-        model = msgspec.json.decode((folder / SEGMENTS).read_bytes(), type=SegmentModel)
+        model = _decoder.decode((folder / SEGMENTS).read_bytes())
     except msgspec.DecodeError as error:
         raise ModelRefused(
             f"{folder / SEGMENTS} is not in its format: {error}; train again with `rapport train`"

@@ -19,9 +19,11 @@ from rapport.online.asking import DOING, Packed, is_plain
 from rapport.online.connect import reachable
 from rapport.online.questions import Question
 
-__all__ = ["AsyncAsker", "async_asker"]
+__all__ = ["LOOK_FIRST_S", "AsyncAsker", "async_asker"]
 
 _BUFFER_BYTES = 65_536
+LOOK_FIRST_S = 0.001
+"""Time in which a loop looks at what has arrived."""
 
 
 class AsyncAsker(Protocol):
@@ -121,6 +123,7 @@ class _Line(asyncio.BufferedProtocol):
         self._parser: Any = hiredis.Reader(notEnoughData=_MORE, **errors)
         self._waiting: deque[_Pending] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._late: _Pending | None = None
         self.is_open = True
 
     def ask(self, packed: Packed) -> asyncio.Future[list[Any]]:
@@ -176,10 +179,14 @@ class _Line(asyncio.BufferedProtocol):
         if not self._waiting or self._limit_s is None:
             return
         left_s = self._waiting[0].since_s + self._limit_s - self._loop.time()
-        if left_s <= 0:
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._look_at_time)
+        elif self._late is self._waiting[0]:
             self.close(redis.TimeoutError(f"no answer within {self._limit_s} s"))
         else:
-            self._timer = self._loop.call_later(left_s, self._look_at_time)
+            # A loop that was held up comes to its timers before it looks at what has arrived: look first.
+            self._late = self._waiting[0]
+            self._timer = self._loop.call_later(LOOK_FIRST_S, self._look_at_time)
 
 
 def _finish(pending: _Pending, error: redis.RedisError | None) -> None:

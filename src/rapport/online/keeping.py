@@ -43,6 +43,10 @@ class Kept(msgspec.Struct, frozen=True):
         return None if position == START else Gap(self.since_us, position.hi, position.lo)
 
 
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(Kept)
+
+
 class Keeping:
     """The record of how a project's views are kept.
 
@@ -113,7 +117,7 @@ class Keeping:
             stored = self._client.hgetall(self._key)
         self._refresh_at_s = time.monotonic() + _REFRESH_S
         try:
-            self._views = {key.decode(): msgspec.json.decode(data, type=Kept) for key, data in stored.items()}  # type: ignore[union-attr]
+            self._views = {key.decode(): _decoder.decode(data) for key, data in stored.items()}  # type: ignore[union-attr]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise StoreError(f"the Redis key {self._key} is not a record of kept views: {error}") from error
         return self._views

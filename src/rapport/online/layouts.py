@@ -19,6 +19,8 @@ from rapport.windows import Layout, Plan, SeriesLayout
 __all__ = ["Layouts"]
 
 _ASK_AGAIN_S = 1.0
+# Made at import: two threads that decode a type for the first time at once crash msgspec.
+_decoder = msgspec.json.Decoder(tuple[SeriesLayout, ...])
 
 
 class Layouts:
@@ -69,7 +71,7 @@ def layouts_key(project: str) -> str:
 
 def _decoded(digest: bytes, data: bytes) -> Layout:
     try:
-        layout = Layout(tuple(msgspec.json.decode(data, type=tuple[SeriesLayout, ...])))
+        layout = Layout(tuple(_decoder.decode(data)))
     except msgspec.MsgspecError as error:
         raise StoreError(f"the stored layout {digest.hex()} cannot be read: {error}") from error
     if layout.digest != digest:

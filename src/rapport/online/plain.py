@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -15,6 +15,8 @@ from rapport.online.timestamps import decode_timestamp_us
 from rapport.windows import Kind
 
 __all__ = ["PlainView", "decode_value", "plain_status"]
+
+_SHORT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ def decode_value(data: bytes | None) -> FeatureValue:
     """
     if not data:
         return None
+    # what is short is often the same: a locale, a flag
+    return _decoded(data) if len(data) <= _SHORT else _decoded.__wrapped__(data)
+
+
+@lru_cache(maxsize=1_024)
+def _decoded(data: bytes) -> FeatureValue:
     try:
         value = _message().FromString(data)
     except DecodeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import redis
@@ -23,6 +23,8 @@ from rapport.online.stored import KnownLayouts
 from rapport.online.views import WindowedView
 
 __all__ = ["OnlineReader"]
+
+_NO_ASYNC = "this OnlineReader was made without an asyncio client: give it one, or use read"
 
 
 class OnlineReader:
@@ -50,6 +52,8 @@ class OnlineReader:
         self._async_client = async_client
         self._asker = None if client is None else asker(client)
         self._async_asker = None if async_client is None else async_asker(async_client)
+        # Its own connection: many answers hold up nobody who waits for one, and none that is late cuts others off.
+        self._ahead_asker = None if async_client is None else async_asker(async_client)
         self._keys = KeyMaker(project)
         self._assembly = Assembly(views, layouts)
         self._fields = HashFields(self._assembly.fields)
@@ -100,7 +104,9 @@ class OnlineReader:
 
     async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead:
         """What `read_and_imagine` gives for each of n customers, all read in one round trip."""
-        replies = await self._replies(customer_ids)
+        if self._ahead_asker is None:
+            raise ValueError(_NO_ASYNC)
+        replies = await self._ahead_asker.ask(self._question(customer_ids))
         rows = None
         if self._assembly.have_changed(replies):
             rows = await asyncio.to_thread(self.decode, replies, as_of_us)
@@ -125,20 +131,18 @@ class OnlineReader:
             self._client.close()
 
     async def close_async(self) -> None:
-        if self._async_asker is not None and self._async_client is not None:
+        if self._async_asker is not None and self._ahead_asker is not None and self._async_client is not None:
             await self._async_asker.close()
+            await self._ahead_asker.close()
             await self._async_client.aclose()
 
     async def _ask_async(self, customer_ids: Sequence[str], as_of_us: int) -> tuple[FeatureRows, Sequence[Reply]]:
-        replies = await self._replies(customer_ids)
+        if self._async_asker is None:
+            raise ValueError(_NO_ASYNC)
+        replies = await self._async_asker.ask(self._question(customer_ids))
         if self._assembly.have_changed(replies):
             return await asyncio.to_thread(self.decode, replies, as_of_us), replies
         return self.decode(replies, as_of_us), replies
-
-    def _replies(self, customer_ids: Sequence[str]) -> Awaitable[Sequence[Reply]]:
-        if self._async_asker is None:
-            raise ValueError("this OnlineReader was made without an asyncio client: give it one, or use read")
-        return self._async_asker.ask(self._question(customer_ids))
 
     def _imagine(self, reply: Reply, as_of_us: int) -> Imagine:
         """What imagines events of one reply's customer."""

@@ -75,11 +75,13 @@ class Templates:
 
     Attributes:
         version: the declared one.
+        slots: the names of all placeholders.
     """
 
     version: str
     by_id: Mapping[str, _Compiled]
     default_locale: str
+    slots: frozenset[str]
 
     def render(
         self, template_id: str, locale: str | None, situation: Situation, slots: Mapping[str, SlotValue]
@@ -160,7 +162,8 @@ def parse_templates(data: bytes, *, where: str = "templates.yaml") -> Templates:
         if template.id in by_id:
             raise source.error(f"two templates have the id {template.id!r}", path)
         by_id[template.id] = _Check(template, file.default_locale, source, path).compiled()
-    return Templates(file.version, by_id, file.default_locale)
+    slots = frozenset(name for template in file.templates for name in template.placeholders)
+    return Templates(file.version, by_id, file.default_locale, slots)
 
 
 class _Check:
