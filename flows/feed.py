@@ -18,6 +18,9 @@ __all__ = ["Feed", "Polled"]
 
 RECORDS = 4_000
 """Events of a raw topic that are worked on at a time."""
+_WORTH_A_TURN = 4
+"""While results wait to be committed, this part of what is worked on at a time is worth a turn: less would be committed
+no sooner, and a turn costs milliseconds however little it has."""
 BLOCKS = 8
 """Blocks of a checked topic that are worked on at a time: what as many batches of a raw topic became."""
 
@@ -73,8 +76,8 @@ class Feed:
         self.bus = bus
         self.stage = (measures or Measures()).stage(group)
         self.stop = stop
-        self.unfinished: Callable[[], bool] = lambda: False
-        """Whether what was read may still have to be read again."""
+        self.unfinished: Callable[[], bool] | None = None
+        """Whether what was read may still have to be read again; None where it is committed before more is read."""
         self._membership = bus.join(group, topics, share)
         self._terms: Mapping[Place, int] = {}
         self._start = start
@@ -105,7 +108,8 @@ class Feed:
                 return None
             place.at = self._start(topic, partition)
             place.reader = self._membership.reader(topic, partition, place.at)
-        batch = place.reader.poll(BLOCKS if topic.endswith(CHECKED_SUFFIX) else RECORDS)
+        most = BLOCKS if topic.endswith(CHECKED_SUFFIX) else RECORDS
+        batch = place.reader.poll(most, 1 if self.unfinished is None else most // _WORTH_A_TURN)
         if batch is None:
             return None
         polled = Polled(batch, place.at, place.turn)
@@ -136,7 +140,7 @@ class Feed:
             BusUnavailable
         """
         self._look()
-        if self.unfinished():
+        if self.unfinished is not None and self.unfinished():
             return False
         now_s = time.monotonic()
         here = [self._state[place] for place in self._terms]

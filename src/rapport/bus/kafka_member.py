@@ -62,6 +62,10 @@ class _Buffer:
     """Behind the last record that the thread took, or the end where there was none."""
     at: Position | None = None
     """Where the reader was put, and then what was committed: what a hop has to start from."""
+    given: Position | None = None
+    """The last that the reader got."""
+    least: int = 1
+    """What the reader waits for: so many, or that what it got is committed."""
 
 
 class KafkaMember:
@@ -115,7 +119,8 @@ class KafkaMember:
                 buffer.reader = made
                 buffer.wanted = OFFSET_BEGINNING if after == START else next_offset(after)
                 buffer.next = -1
-                buffer.at = after
+                buffer.at = buffer.given = after
+                buffer.least = 1
                 self._moved = True
         return made
 
@@ -131,7 +136,7 @@ class KafkaMember:
 
     def ready(self) -> bool:
         """Whether a reader has something; the condition is held."""
-        return self._held > 0 or self._broken is not None
+        return self._broken is not None or any(len(buffer.records) >= buffer.least for buffer in self._buffers.values())
 
     def stands(self, hops: Sequence[Hop]) -> tuple[list[Hop], Any]:
         """Those of some hops that start where their place stands, and what a transaction says of this member: when a
@@ -152,6 +157,8 @@ class KafkaMember:
                 buffer = self._buffers.get((hop.topic, hop.partition))
                 if buffer is not None and buffer.at == hop.expected:
                     buffer.at = hop.position
+                    buffer.least = 1
+            self._grown.notify_all()
 
     def term(self, place: Place) -> int:
         """The number of the term in which a place is ours; 0 when it is not."""
@@ -169,17 +176,21 @@ class KafkaMember:
             self._grown.notify_all()
         self._thread.join(timeout=self._cluster.link.timeout_s + 5)
 
-    def take(self, reader: object, topic: str, partition: int, max_records: int) -> RecordBatch | None:
+    def take(self, reader: object, topic: str, partition: int, max_records: int, at_least: int) -> RecordBatch | None:
         """The reader's next records. For _MemberReader."""
         if self._broken is not None:
             raise self._broken
         with self._grown:
             buffer = self._buffers.get((topic, partition))
-            if buffer is None or buffer.reader is not reader or not buffer.records:
+            if buffer is None or buffer.reader is not reader:
+                return None
+            buffer.least = at_least if buffer.given != buffer.at else 1
+            if len(buffer.records) < buffer.least:
                 return None
             records = [buffer.records.popleft() for _ in range(min(max_records, len(buffer.records)))]
             self._held -= len(records)
             self._held_bytes -= sum(map(len, records))
+            buffer.given = Position.of_offset(records[-1].offset())
             self._grown.notify_all()
         return to_batch(topic, partition, records)
 
@@ -419,8 +430,8 @@ class _MemberReader:
         self._topic = topic
         self._partition = partition
 
-    def poll(self, max_records: int) -> RecordBatch | None:
-        return self._member.take(self, self._topic, self._partition, max_records)
+    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
+        return self._member.take(self, self._topic, self._partition, max_records, at_least)
 
     def lag(self) -> int:
         return self._member.behind(self, self._topic, self._partition)

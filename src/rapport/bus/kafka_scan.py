@@ -127,7 +127,7 @@ class KafkaReader:
         self._next: int | None = None if after == START else next_offset(after)
         self._end = 0
 
-    def poll(self, max_records: int) -> RecordBatch | None:
+    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
         offset = self._next if self._next is not None else 0
         if self._next is None or offset >= self._end:
             offset = self._look(strict=True)

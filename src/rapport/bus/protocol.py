@@ -84,8 +84,12 @@ class RecordBatch:
 class Reader(Protocol):
     """Reads one partition from a position on."""
 
-    def poll(self, max_records: int) -> RecordBatch | None:
+    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
         """The next records, at most `max_records`; None when there are none now. Never blocks.
+
+        Args:
+            at_least: a reader whose records are at hand gives none while they are fewer and those that it gave before
+                are not committed; others give what they have.
 
         Raises:
             BusUnavailable: the bus does not answer; the reader can be polled again.

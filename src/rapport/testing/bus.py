@@ -124,7 +124,7 @@ class _MemoryReader:
         self._partition = partition
         self._position = after
 
-    def poll(self, max_records: int) -> RecordBatch | None:
+    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
         records = self._bus.after(self._topic, self._partition, self._position)[:max_records]
         if not records:
             return None
