@@ -9,19 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rapport.webhooks import sign
-from rapport.webhooks.mapping import Signature
-from tests.faults.world import SECRET, World
+from tests.faults.world import World
+from tests.serving.platform_server import CHATWOOT, SECRET
 
 __all__ = ["ROUTES", "Route", "Sent"]
 
-_SIGNATURE = Signature(
-    header="X-Chatwoot-Signature",
-    encoding="hex",
-    prefix="sha256=",
-    timestamp_header="X-Chatwoot-Timestamp",
-    separator=".",
-    secret_file="x",
-)
 _MODEL = "/v2/models/purchase_propensity"
 _TEXT = "Where is my parcel?"
 
@@ -110,7 +102,7 @@ def _chatwoot(world: World, number: int) -> Sent:
     event = {"event": "message_created", "id": number, "content": _TEXT, "message_type": "incoming", "private": False}
     event |= {"sender": {"id": 9, "type": "contact"}, "conversation": conversation, "account": {"id": 1}}
     body = json.dumps(event).encode()
-    return Sent("/chatbots/chatwoot", body, sign(_SIGNATURE, SECRET.encode(), body, str(int(time.time()))))
+    return Sent("/chatbots/chatwoot", body, sign(CHATWOOT, SECRET.encode(), body, str(int(time.time()))))
 
 
 def _bot_framework(world: World, number: int) -> Sent:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,9 @@ from bytewax.testing import run_main
 from flows.archive import GROUP, archive
 from flows.runtime import Runtime, make_runtime
 from rapport.bus import Message
-from rapport.decisions import DECISIONS_TOPIC, DecisionRecord, RenderedTemplate, Sentiment, encode_record
+from rapport.decisions import DECISIONS_TOPIC, encode_record
 from rapport.settings import load_settings
+from rapport.testing.decided import decided
 from tests.faults.disks import filled, mounted, unmount
 
 DECISIONS = 50
@@ -58,26 +58,4 @@ def archived(runtime: Runtime) -> list[str]:
 
 
 def give(runtime: Runtime, numbers: range) -> None:
-    runtime.bus.publish([Message(DECISIONS_TOPIC, "ann", encode_record(record(number))) for number in numbers])
-
-
-def record(number: int) -> DecisionRecord:
-    return DecisionRecord(
-        decision_id=f"d{number:03}",
-        as_of=datetime(2026, 1, 1, tzinfo=UTC),
-        segment="Unknown",
-        activity=None,
-        sentiment=Sentiment(),
-        scores={},
-        tone="neutral",
-        template_id="a",
-        template=RenderedTemplate("en", "Hi"),
-        rule="default",
-        reasons=[],
-        model_versions={},
-        feature_age_s=None,
-        degraded=[],
-        customer_id="ann",
-        features={},
-        latency_ms=1.0,
-    )
+    runtime.bus.publish([Message(DECISIONS_TOPIC, "ann", encode_record(decided(number))) for number in numbers])

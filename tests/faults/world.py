@@ -20,12 +20,11 @@ from rapport.testing.project import Project
 from rapport.testing.served import Served, free_port, wait_for
 from rapport.testing.tcp_proxy import TcpProxy
 from tests.faults.disks import mounted, unmount
-from tests.serving.platform_server import Platforms
+from tests.serving.platform_server import CHATBOTS, SECRET, Platforms
 from tests.serving.serving_world import HOUR_US, ROOT, declared, now_us
 
-__all__ = ["CHATBOTS", "SECRET", "World"]
+__all__ = ["World"]
 
-SECRET = "a secret of the tests, long enough"
 DISK_MB = 64
 _WEBHOOK = """\
 name: shop
@@ -38,18 +37,6 @@ events:
     when: {kind: {equals: stars}}
     fields:
       csat: {column: stars, type: integer}
-"""
-CHATBOTS = """\
-rasa: {}
-dialogflow_es: {}
-dialogflow_cx: {}
-chatwoot: {url: "%(url)s", token_file: bot.token, secret_file: bot.secret}
-bot_framework:
-  app_id: app-1
-  password_file: bot.password
-  customer: [from.id]
-  openid_url: "%(url)s/openid"
-  login_url: "%(url)s"
 """
 
 

@@ -12,7 +12,32 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from rapport.webhooks.mapping import Signature
+
 APP = "app-1"
+SECRET = "a secret of the tests, long enough"
+CHATBOTS = """\
+rasa: {}
+dialogflow_es: {}
+dialogflow_cx: {}
+chatwoot: {url: "%(url)s", token_file: bot.token, secret_file: bot.secret}
+bot_framework:
+  app_id: app-1
+  password_file: bot.password
+  customer: [from.id]
+  openid_url: "%(url)s/openid"
+  login_url: "%(url)s"
+"""
+"""chatbots.yaml of all platforms; `url` is where they are."""
+CHATWOOT = Signature(
+    header="X-Chatwoot-Signature",
+    encoding="hex",
+    prefix="sha256=",
+    timestamp_header="X-Chatwoot-Timestamp",
+    separator=".",
+    secret_file="x",
+)
+"""How Chatwoot signs."""
 
 
 @dataclass

@@ -11,35 +11,14 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from platform_server import APP, Platforms
+from platform_server import APP, CHATBOTS, CHATWOOT, SECRET, Platforms
 
 from rapport.testing.models import NoiseModels
 from rapport.testing.project import Project
 from rapport.testing.served import Served, wait_for
 from rapport.webhooks import sign
-from rapport.webhooks.mapping import Signature
 
-SECRET, TOKEN = "a secret of the tests, long enough", "a token of the tests, long enough"
-RULE = Signature(
-    header="X-Chatwoot-Signature",
-    encoding="hex",
-    prefix="sha256=",
-    timestamp_header="X-Chatwoot-Timestamp",
-    separator=".",
-    secret_file="x",
-)
-FILE = """\
-rasa: {}
-dialogflow_es: {}
-dialogflow_cx: {}
-chatwoot: {url: "%(url)s", token_file: bot.token, secret_file: bot.secret}
-bot_framework:
-  app_id: app-1
-  password_file: bot.password
-  customer: [from.id]
-  openid_url: "%(url)s/openid"
-  login_url: "%(url)s"
-"""
+TOKEN = "a token of the tests, long enough"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +28,7 @@ def platforms(served: Served, project: Project) -> Iterator[Platforms]:
     for name, text in (("secret", f"an older secret of the bot\n{SECRET}"), ("token", TOKEN), ("password", "p" * 20)):
         (project.root / f"bot.{name}").write_text(text)
     path = project.root / "chatbots.yaml"
-    path.write_text(FILE % {"url": platforms.url})
+    path.write_text(CHATBOTS % {"url": platforms.url})
     wait_for(lambda: served.http.post("/chatbots/chatwoot", json={}).status_code == 401, "not read", 10)
     yield platforms
     path.unlink()
@@ -81,7 +60,7 @@ def event(**changed: Any) -> dict[str, Any]:
 def send(served: Served, value: Any, secret: str = SECRET, at: float | None = None) -> httpx.Response:
     body = json.dumps(value).encode()
     stamp = str(int(time.time() if at is None else at))
-    headers = {"Content-Type": "application/json", **sign(RULE, secret.encode(), body, stamp)}
+    headers = {"Content-Type": "application/json", **sign(CHATWOOT, secret.encode(), body, stamp)}
     return served.http.post("/chatbots/chatwoot", content=body, headers=headers)
 
 

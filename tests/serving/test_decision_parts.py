@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -14,37 +13,16 @@ from hypothesis import strategies as st
 from bentos.metrics import LATENCY_BUCKETS_S, Metrics, render
 from rapport.bus.protocol import Bus, Message, Position
 from rapport.client import Client
-from rapport.decisions import DecisionLog, DecisionRecord, RenderedTemplate, Sentiment, decode_record, make_situation
+from rapport.decisions import DecisionLog, DecisionRecord, Sentiment, decode_record, make_situation
 from rapport.decisions.freshness import STALLED_AFTER_S, Freshness
 from rapport.decisions.ids import is_id, new_id, time_range_us
 from rapport.decisions.reasons import phrase_of, reason_of, value_text
 from rapport.decisions.situation import cart_abandoned
 from rapport.errors import BusUnavailable, RequestRefused, ServiceError
 from rapport.testing.bus import MemoryBus
+from rapport.testing.decided import decided
 from rapport.testing.models import NoiseModels
 from rapport.testing.served import Served, free_port, wait_for
-
-
-def record(number: int) -> DecisionRecord:
-    return DecisionRecord(
-        decision_id=f"d{number}",
-        as_of=datetime(2026, 1, 1, tzinfo=UTC),
-        segment="Unknown",
-        activity=None,
-        sentiment=Sentiment(),
-        scores={},
-        tone="neutral",
-        template_id="a",
-        template=RenderedTemplate("en", "Hi"),
-        rule="default",
-        reasons=[],
-        model_versions={},
-        feature_age_s=None,
-        degraded=[],
-        customer_id="ann",
-        features={"rfm__frequency": 1.0, "profile__tier": None},
-        latency_ms=1.0,
-    )
 
 
 @given(
@@ -132,11 +110,11 @@ def test_the_log_waits_for_the_bus_and_counts_what_it_drops() -> None:
     bus = _Moody()
     bus.down = True
     log = DecisionLog(lambda: bus, capacity=5, batch=2, every_s=0.01, retry_s=0.01)  # type: ignore[arg-type,return-value]
-    assert [log.offer(record(number)) for number in range(7)] == [True] * 5 + [False] * 2
+    assert [log.offer(decided(number)) for number in range(7)] == [True] * 5 + [False] * 2
     assert (log.depth, log.dropped) == (5, 2)
     bus.down = False
     wait_for(lambda: log.depth == 0, "nothing was published", 5)
-    assert bus.records() == [record(number) for number in range(5)]
+    assert bus.records() == [decided(number) for number in range(5)]
     log.close()
     assert (log.published, log.dropped) == (5, 2)
 
@@ -146,9 +124,9 @@ def test_the_log_publishes_what_waits_when_it_is_closed() -> None:
     log = DecisionLog(lambda: bus, every_s=60)  # type: ignore[arg-type,return-value]
     time.sleep(0.05)
     for number in range(1_200):
-        log.offer(record(number))
+        log.offer(decided(number))
     log.close()
-    assert len(bus.records()) == 1_200 and log.dropped == 0 and not log.offer(record(0))
+    assert len(bus.records()) == 1_200 and log.dropped == 0 and not log.offer(decided(0))
 
 
 def test_features_are_stale_when_events_wait_and_nobody_moves() -> None:
