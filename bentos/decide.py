@@ -11,20 +11,18 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-import msgspec
-
 from bentos.budget import Budget, Costs
 from bentos.features import Features
 from bentos.metrics import Metrics
 from bentos.queueing import Queue
-from bentos.schemas import PersonalizeRequest
+from bentos.schemas import PersonalizeRequest, SessionData
 from rapport.clock import Clock, rate_of, to_us
-from rapport.decisions import Decision, DecisionLog, DecisionRecord, Session
+from rapport.decisions import Decision, DecisionLog, Session
 from rapport.decisions.degraded import NO_FEATURES, NO_INTENT, NO_MESSAGE, OVERLOADED, cause_of
 from rapport.decisions.ids import new_id
 from rapport.decisions.known import Known, known_from
 from rapport.decisions.making import Turn, make_decision
-from rapport.decisions.recording import beside, neutral, without_person
+from rapport.decisions.recording import beside, neutral, record_of
 from rapport.decisions.scoring import Scored, Scorer
 from rapport.decisions.signals import asked_before, join_signals, may_repeat
 from rapport.events.text import analyse
@@ -151,8 +149,7 @@ class Decider:
             intent = None if NO_INTENT in left_out else bundle.intents.of(said.query)
             signals = join_signals(said, intent, known.features, imagined, since_s)
         stages.end("signals")
-        about = Session(session.channel, session.page, session.locale, session.slots)
-        turn = Turn(new_id(as_of_us), as_of_us, known, signals, about, self._stale(), left_out)
+        turn = Turn(new_id(as_of_us), as_of_us, known, signals, _told(session), self._stale(), left_out)
         if bundle.policy.experiments and known.personal:
             turn = replace(turn, arms=bundle.policy.arms_of(request.customer_id))
         decision = make_decision(turn, scored, bundle)
@@ -162,9 +159,8 @@ class Decider:
 
     def _shed(self, request: PersonalizeRequest, as_of_us: int) -> tuple[Decision, dict[str, Any]]:
         """What the policy says to somebody of whom nothing is known, and who has said nothing."""
-        session, bundle = request.session_data, self._policy.bundle
-        about = Session(session.channel, session.page, session.locale, session.slots)
-        turn = Turn(new_id(as_of_us), as_of_us, Known(), None, about, False, (OVERLOADED,))
+        bundle = self._policy.bundle
+        turn = Turn(new_id(as_of_us), as_of_us, Known(), None, _told(request.session_data), False, (OVERLOADED,))
         return make_decision(turn, Scored(), bundle), beside(request.customer_id, turn, Scored(), bundle)
 
     def _note(self, decision: Decision, more: dict[str, Any], stages: _Stages, waited_s: float) -> None:
@@ -175,11 +171,10 @@ class Decider:
         metrics.rules[decision.rule] += 1
         for code in decision.degraded:
             metrics.degraded[cause_of(code)] += 1
-        shown = decision if more["customer_id"] else without_person(decision)
         self._log.offer(
-            DecisionRecord(
-                **msgspec.structs.asdict(shown),
-                **more,
+            record_of(
+                decision,
+                more,
                 latency_ms=round(stages.seconds * 1e3, 3),
                 stages_ms=stages.ms,
                 views=self._features.definitions,
@@ -188,3 +183,8 @@ class Decider:
                 software=self._software,
             )
         )
+
+
+def _told(session: SessionData) -> Session:
+    """What the caller says of the conversation, the message aside."""
+    return Session(session.channel, session.page, session.locale, session.slots)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -20,8 +20,8 @@ from rapport.decisions.ids import derived_id
 from rapport.decisions.kept import FEATURE_SERVICE, KeptViews
 from rapport.decisions.known import Known, known_from
 from rapport.decisions.making import Turn, make_decision
-from rapport.decisions.record import Decision, DecisionRecord, FiredTrigger, Session
-from rapport.decisions.recording import beside, neutral, without_person
+from rapport.decisions.record import Decision, FiredTrigger, Session
+from rapport.decisions.recording import beside, neutral, record_of
 from rapport.decisions.scoring import MODELS, SEGMENTS, Scorer
 from rapport.decisions.situation import consent_of
 from rapport.models import Champions
@@ -70,7 +70,6 @@ class Proactive:
         self._freshness = Freshness()
         self._rebuilding: tuple[str, ...] = ()
         self._software = version("rapport")
-        self._circumstances: dict[str, Any] = {}
         self._refresh_s = self._check_s = 0.0
 
     def decide(self, firings: Sequence[Firing], *, as_of_us: int, rate: float, bus: Bus) -> list[Decided]:
@@ -90,28 +89,30 @@ class Proactive:
         began = time.perf_counter()
         rows = self._reader.read([firing.customer_id for firing in firings], as_of_us)
         read_ms = (time.perf_counter() - began) * 1e3 / len(firings)
-        self._circumstances = {
+        circumstances = {
             "views": self._kept.definitions,
             "rebuilding": self._rebuilding,
             "clock_rate": rate,
             "software": self._software,
         }
         known = [known_from(rows.one(at), as_of_us) for at in range(len(firings))]
-        return [self._one(firing, one, as_of_us, read_ms) for firing, one in zip(firings, known, strict=True)]
+        pairs = zip(firings, known, strict=True)
+        return [self._one(firing, one, as_of_us, read_ms, circumstances) for firing, one in pairs]
 
-    def _one(self, firing: Firing, known: Known, as_of_us: int, read_ms: float) -> Decided:
+    def _one(
+        self, firing: Firing, known: Known, as_of_us: int, read_ms: float, circumstances: Mapping[str, Any]
+    ) -> Decided:
         began = time.perf_counter()
         bundle = self._policy.bundle
         decision, more = self._made(firing, known, as_of_us, bundle)
-        shown = decision if more["customer_id"] else without_person(decision)
         made_ms = (time.perf_counter() - began) * 1e3
-        record = DecisionRecord(
-            **{name: getattr(shown, name) for name in Decision.__struct_fields__},
-            **more,
+        record = record_of(
+            decision,
+            more,
             trigger=FiredTrigger(firing.trigger, *((firing.id, firing.reason) if known.personal else ())),
             latency_ms=round(read_ms + made_ms, 3),
             stages_ms={"read": round(read_ms, 3), "decision": round(made_ms, 3)},
-            **self._circumstances,
+            **circumstances,
         )
         agreed = consent_of(known.features, known.degraded) == "given"
         return Decided(record, agreed and decision.next_action.id not in bundle.policy.silent)

@@ -1,7 +1,8 @@
-"""What is logged beside a decision, and what of it is not when the customer has not agreed to it."""
+"""What is logged of a decision and beside it, and what is not when the customer has not agreed to it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,11 +10,11 @@ import msgspec
 from rapport.clock import from_us
 from rapport.decisions.degraded import INTERNAL_ERROR
 from rapport.decisions.making import Turn
-from rapport.decisions.record import Decision, RenderedTemplate, Sentiment
+from rapport.decisions.record import Decision, DecisionRecord, RenderedTemplate, Sentiment
 from rapport.decisions.scoring import Scored
 from rapport.policy.bundle import Bundle
 
-__all__ = ["beside", "neutral", "without_person"]
+__all__ = ["beside", "neutral", "record_of"]
 
 
 def beside(customer_id: str, turn: Turn, scored: Scored, bundle: Bundle) -> dict[str, Any]:
@@ -31,7 +32,18 @@ def beside(customer_id: str, turn: Turn, scored: Scored, bundle: Bundle) -> dict
     return {**found, **of_person} if known.personal else found
 
 
-def without_person(decision: Decision) -> Decision:
+def record_of(decision: Decision, more: Mapping[str, Any], **circumstances: Any) -> DecisionRecord:
+    """The record of a decision.
+
+    Args:
+        more: what is logged beside it (`beside`).
+        circumstances: the record's other fields.
+    """
+    shown = decision if more["customer_id"] else _without_person(decision)
+    return DecisionRecord(**msgspec.structs.asdict(shown), **more, **circumstances)
+
+
+def _without_person(decision: Decision) -> Decision:
     """The decision without what the customer wrote, and what came of it."""
     text = RenderedTemplate(decision.template.locale, None)
     asks = [msgspec.structs.replace(ask, problem=None) for ask in decision.ask]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from rapport.models.kernels import add_leaves
 
-__all__ = ["MAX_PATH_FEATURES", "Leaf", "ShapleyTables", "leaves_of"]
+__all__ = ["MAX_PATH_FEATURES", "Leaf", "ShapleyTables", "ends_of", "leaves_of"]
 
 MAX_PATH_FEATURES = 6
 """A table has d * 2^d numbers per leaf: deeper trees would not fit the cache."""
@@ -117,6 +117,11 @@ def leaves_of(tree: Mapping[str, Any]) -> Iterator[Leaf]:
             stack.append((child, {**asked, feature: condition}, (*path, (node, goes_left))))
 
 
+def ends_of(sizes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int32]:
+    """Where each of some runs begins that lie one after the other, and the end of the last: int32[n + 1]."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int32)
+
+
 def _tabulated(leaves: Sequence[Leaf]) -> _Leaves:
     asked = [condition for leaf in leaves for condition in leaf.conditions.values()]
     sizes = np.array([len(leaf.conditions) for leaf in leaves], dtype=np.int64)
@@ -124,7 +129,7 @@ def _tabulated(leaves: Sequence[Leaf]) -> _Leaves:
     tables = np.concatenate([[0], np.cumsum(numbers)])
     return _Leaves(
         scores=np.array([leaf.value for leaf in leaves], dtype=np.float32),
-        ends=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32),
+        ends=ends_of(sizes),
         features=np.array([feature for leaf in leaves for feature in leaf.conditions], dtype=np.int32),
         low=np.array([condition.low for condition in asked], dtype=np.float32),
         high=np.array([condition.high for condition in asked], dtype=np.float32),

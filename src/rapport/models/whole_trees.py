@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rapport.models.contributions import Leaf, ShapleyTables, leaves_of
+from rapport.models.contributions import Leaf, ShapleyTables, ends_of, leaves_of
 
 __all__ = ["MAX_NODES", "WholeTrees", "tabulate"]
 
@@ -54,15 +54,15 @@ def tabulate(trees: Sequence[Mapping[str, Any]], tables: ShapleyTables) -> Whole
         made.append(_of_tree(tree, inner, [(leaf, tables.of_leaf(leaves + n)) for n, leaf in enumerate(found)]))
         leaves += len(found)
     return WholeTrees(
-        nodes=_ends([len(one.limits) for one in made]),
+        nodes=ends_of([len(one.limits) for one in made]),
         features=np.array([feature for one in made for feature in one.asked], np.int32),
         limits=np.array([limit for one in made for limit in one.limits], np.float32),
         missing=np.array([goes for one in made for goes in one.missing], np.bool_),
-        slots=_ends([len(one.features) for one in made]),
+        slots=ends_of([len(one.features) for one in made]),
         slot_features=np.array([feature for one in made for feature in one.features], np.int32),
-        scores=_ends([len(one.score) for one in made]),
+        scores=ends_of([len(one.score) for one in made]),
         score=np.concatenate([np.empty(0, np.float32), *(one.score for one in made)]),
-        tables=_ends([one.table.size for one in made]),
+        tables=ends_of([one.table.size for one in made]),
         table=np.concatenate([np.empty(0), *(one.table.ravel() for one in made)]),
     )
 
@@ -100,7 +100,3 @@ def _of_tree(
         table[:, [features.index(feature) for feature in passed]] += values[own]
     limits = [tree["split_conditions"][node] for node in inner]
     return _Tree(asked, limits, [bool(tree["default_left"][node]) for node in inner], features, score, table)
-
-
-def _ends(sizes: Sequence[int]) -> NDArray[np.int32]:
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int32)
