@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bytewax.dataflow import Dataflow
-from bytewax.testing import run_main
 
-from flows.archive import archive
-from flows.ingest import ingest
 from flows.runtime import Runtime, make_runtime
 from rapport.settings import load_settings
-
-MakeRuntime = Callable[..., Runtime]
+from tests.flows.running import MakeRuntime
 
 
 @pytest.fixture
@@ -45,17 +39,3 @@ def environment(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) 
 @pytest.fixture
 def runtime(make_runtime_: MakeRuntime) -> Runtime:
     return make_runtime_()
-
-
-def run_ingest(runtime: Runtime) -> None:
-    """Ingest all there is, in a real dataflow."""
-    flow = Dataflow("ingest")
-    ingest(flow, runtime, drain=True)
-    run_main(flow)
-
-
-def run_archive(runtime: Runtime) -> None:
-    """Archive all there is, in a real dataflow."""
-    flow = Dataflow("archive")
-    archive(flow, runtime, drain=True)
-    run_main(flow)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import MakeRuntime, run_archive, run_ingest
 from given import letters, message
 
 from flows.archive import GROUP
@@ -20,6 +19,7 @@ from rapport.archive.verify import verify
 from rapport.bus import Message, Position
 from rapport.errors import ArchiveError
 from tests.archive import maintainer
+from tests.flows.running import MakeRuntime, run_archive, run_ingest
 
 DECISION = (
     b'{"decision_id":"d%d","as_of":"2025-03-01T12:00:00Z","segment":"Lost","activity":null,"sentiment":{},"scores":{},'

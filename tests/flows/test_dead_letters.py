@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import run_ingest
 from given import feedback, message, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,6 +39,7 @@ from rapport.dead_letters import (
 from rapport.errors import BusError, BusFull, EventError
 from rapport.settings import load_settings
 from rapport.testing.bus import MemoryBus
+from tests.flows.running import run_ingest
 
 
 @pytest.fixture(params=["memory", "redis"])

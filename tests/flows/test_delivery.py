@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
-from conftest import MakeRuntime
 from delivering import deliver_until_killed
 from receiver import SECRET, Receiver, receiving
 from watching import NOW, firings
@@ -29,6 +28,7 @@ from rapport.online import connect
 from rapport.settings import Settings, load_settings
 from rapport.triggers.file import TRIGGERS_TOPIC
 from rapport.triggers.firing import Firing, to_message
+from tests.flows.running import MakeRuntime
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 import redis
 from bytewax.dataflow import Dataflow
 from bytewax.testing import cluster_main, run_main
-from conftest import MakeRuntime, run_ingest
 from given import checked, feedback, letters, message, values
 
 from flows.archive import archive
@@ -26,6 +25,7 @@ from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.embedded import EmbeddedRedis
 from rapport.events.schema import TOPICS
 from rapport.settings import load_settings
+from tests.flows.running import MakeRuntime, run_ingest
 
 
 def test_good_events_become_rows_and_bad_ones_dead_letters(runtime: Runtime) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import run_archive, run_ingest
 from proactive_given import CAPPED, TRIGGERS, decide_and_deliver, die_at, watch_of
 from receiver import SECRET, receiving
 from watching import click, firings, run_triggers, stand_at
@@ -33,6 +32,7 @@ from rapport.testing.served import wait_for
 from rapport.triggers.firing import Firing
 from rapport.triggers.store import TriggerStore
 from tests.flows.given import values
+from tests.flows.running import run_archive, run_ingest
 from tests.serving.serving_world import declared
 from tests.source_tree import ROOT
 

@@ -9,13 +9,13 @@ from io import BytesIO
 
 import fastavro
 import msgspec
-from conftest import MakeRuntime, run_ingest
 from given import checked, feedback, letters, message, values
 
 from flows.runtime import Runtime
 from rapport.bus import Message
 from rapport.events.formats.made import LANGUAGES
 from rapport.registry import KeptSchemas, RegisteredSchema, Registry
+from tests.flows.running import MakeRuntime, run_ingest
 
 NOBODY = "http://127.0.0.1:9"
 AVRO, JSON_SCHEMA, UNKNOWN = 7, 8, 9

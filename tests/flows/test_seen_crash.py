@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import redis
-from conftest import MakeRuntime, run_ingest
 from given import checked, letters, message
 
 from flows.runtime import Runtime
+from tests.flows.running import MakeRuntime, run_ingest
 
 _CLAIM_AND_DIE = """
 import os, signal, sys

@@ -14,7 +14,6 @@ import pytest
 import redis
 from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
-from conftest import MakeRuntime, run_archive, run_ingest
 from watching import (
     NOW,
     click,
@@ -40,6 +39,7 @@ from rapport.bus.retry import Patience
 from rapport.online import connect
 from rapport.triggers.file import FILE
 from rapport.triggers.store import TriggerStore
+from tests.flows.running import MakeRuntime, run_archive, run_ingest
 
 CHECKED = "customer_clicks.checked"
 

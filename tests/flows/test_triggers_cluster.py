@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from conftest import MakeRuntime, run_ingest
 from watching import NOW, click, fired, minutes, run_triggers, stand_at, watch_of
 
 from rapport.bus.protocol import Position
 from rapport.delivery.deliveries import Deliveries
 from rapport.online import connect
 from rapport.testing.redis_cluster import RedisCluster, redis_cluster
+from tests.flows.running import MakeRuntime, run_ingest
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import redis
-from conftest import MakeRuntime, run_ingest
 from watching import NOW, click, fired, minutes, run_triggers, stand_at, watch_of
 
 from flows.runtime import Runtime
@@ -16,6 +15,7 @@ from rapport.online import connect
 from rapport.triggers.firing import Firing, to_message
 from rapport.triggers.state import Changes, Due, Pair, Watched
 from rapport.triggers.store import TriggerStore, ask_queue
+from tests.flows.running import MakeRuntime, run_ingest
 
 # The first is a pattern that would match the second.
 GONE, STAYS = "anna*[1]", "anna-21"

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
-from conftest import MakeRuntime, run_ingest
 from feast import FeatureStore
 from watching import NOW, click, fired, firings, minutes, run_triggers, stand_at
 
@@ -24,6 +23,7 @@ from rapport.bus import Message
 from rapport.errors import DeclarationError
 from rapport.triggers.file import FILE
 from tests.flows.given import STORE_YAML
+from tests.flows.running import MakeRuntime, run_ingest
 from tests.source_tree import ROOT
 
 
