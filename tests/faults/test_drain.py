@@ -6,9 +6,13 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 
+from rapport.access import KeyFile, create_key
 from rapport.bus import START, open_bus
 from rapport.decisions import DECISIONS_TOPIC, decode_record
 from rapport.testing.served import Served, wait_for
@@ -30,6 +34,34 @@ def test_nobody_goes_without_an_answer(world: World) -> None:
     assert asked.refused >= 1 and asked.moved > 0
     assert (503, False, "stopping") in seen and all(status in (200, 503) for status, *_ in seen)
     wait_for(lambda: _are_logged(world, asked), "decisions were answered and not logged", 30)
+
+
+def test_what_hangs_is_given_up(world: World, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    create_key(KeyFile(keys), "all", ["decide"], 0)
+    leaving = world.another({"RAPPORT_KEYS_FILE": str(keys)})
+    leaving.wait_ready()
+    keys.unlink()
+    os.mkfifo(keys, 0o600)
+    with _writer(keys):
+        leaving.process.terminate()
+        leaving.process.wait(STATED_S)
+    assert "most recent call first" in leaving.log.read_text()
+
+
+@contextmanager
+def _writer(pipe: Path) -> Iterator[None]:
+    """Whoever reads the pipe waits for what does not come."""
+    opened: list[int] = []
+
+    def is_read() -> bool:
+        with suppress(OSError):
+            opened.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(opened)
+
+    wait_for(is_read, "nobody reads the pipe", 20)
+    yield
+    os.close(opened[0])
 
 
 async def _end_under_load(world: World, leaving: Served) -> tuple[Asked, list[tuple[int, bool, str]]]:
