@@ -21,9 +21,8 @@ from rapport.decisions.answers import BatchResult, TurnRefused
 from rapport.intake.bodies import decode_body
 from rapport.intake.packing import too_large
 from rapport.intake.refusal import Refusal
-from rapport.online import FeatureRows
 from rapport.online.ahead import ReadAhead
-from rapport.online.imagining import Imagine
+from rapport.online.together import OneRow
 
 __all__ = ["BATCH_LIMIT_BYTES", "PERSONALIZE_LIMIT_BYTES", "Batches", "Given", "customers_in", "parse_batch"]
 
@@ -122,9 +121,7 @@ class _Ahead:
         self._ahead = ahead
         self._place = place
 
-    async def read(
-        self, customer_id: str, as_of_us: int, within_s: float = float("inf")
-    ) -> tuple[FeatureRows, Imagine] | None:
+    async def read(self, customer_id: str, as_of_us: int, within_s: float = float("inf")) -> OneRow | None:
         return None if self._ahead is None else self._ahead.at(self._place)
 
 

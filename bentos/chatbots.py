@@ -131,7 +131,7 @@ class Chatbots:
             found = await self._features.read(customer_id, as_of_us, budget.left_s)
         except TimeoutError:
             found = None
-        return known_from(found[0] if found else None, as_of_us)
+        return known_from(found.rows, as_of_us, found.at) if found else known_from(None, as_of_us)
 
     @property
     def http(self) -> httpx.AsyncClient:

@@ -136,7 +136,10 @@ class Decider:
                 found = await self._features.read(request.customer_id, as_of_us, within_s)
             except TimeoutError:
                 left_out = (*left_out, NO_FEATURES)
-        known = Known() if NO_FEATURES in left_out else known_from(found[0] if found else None, as_of_us)
+        if NO_FEATURES in left_out:
+            known = Known()
+        else:
+            known = known_from(found.rows, as_of_us, found.at) if found else known_from(None, as_of_us)
         stages.end("read")
         if hurried:
             left_out += costs.after_read(budget.left_s, features=known.rows is not None, message=said is not None)
@@ -145,7 +148,7 @@ class Decider:
         signals = None
         if said is not None:
             since_s = (as_of_us - to_us(session.message_time)) / 1e6 if session.message_time else None
-            imagined = found[1](*asked_before(said)) if found and may_repeat(known.features) else None
+            imagined = found.imagine(*asked_before(said)) if found and may_repeat(known.features) else None
             intent = None if NO_INTENT in left_out else bundle.intents.of(said.query)
             signals = join_signals(said, intent, known.features, imagined, since_s)
         stages.end("signals")

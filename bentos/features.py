@@ -11,13 +11,12 @@ from bentos.breaker import Breaker
 from bentos.metrics import Metrics
 from bentos.shared_timeout import SharedTimeout
 from rapport.errors import StoreError
-from rapport.online import FeatureRows
 from rapport.online.ahead import ReadAhead
-from rapport.online.imagining import Imagine
+from rapport.online.together import OneRow
 
 __all__ = ["FeatureGateway", "Features", "Reader"]
 
-Reading = Coroutine[Any, Any, tuple[FeatureRows, Imagine]]
+Reading = Coroutine[Any, Any, OneRow]
 _logger = logging.getLogger(__name__)
 
 
@@ -30,15 +29,13 @@ class Features(Protocol):
     @property
     def rebuilding(self) -> tuple[str, ...]: ...
 
-    async def read(
-        self, customer_id: str, as_of_us: int, within_s: float = ...
-    ) -> tuple[FeatureRows, Imagine] | None: ...
+    async def read(self, customer_id: str, as_of_us: int, within_s: float = ...) -> OneRow | None: ...
 
 
 class Reader(Protocol):
     """Reads rows of features (rapport.online.OnlineReader)."""
 
-    async def read_and_imagine(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine]: ...
+    async def read_one(self, customer_id: str, as_of_us: int) -> OneRow: ...
 
     async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead: ...
 
@@ -60,13 +57,10 @@ class FeatureGateway:
         self._deadline_s = deadline_s
         self._in_time = SharedTimeout(deadline_s)
         self._metrics = metrics
-        self._going_on: set[asyncio.Task[tuple[FeatureRows, Imagine] | None]] = set()
+        self._going_on: set[asyncio.Task[OneRow | None]] = set()
 
-    async def read(
-        self, customer_id: str, as_of_us: int, within_s: float = float("inf")
-    ) -> tuple[FeatureRows, Imagine] | None:
-        """One customer's row (n = 1), and what tells what one more event would change; None when the store does not
-        answer within the deadline.
+    async def read(self, customer_id: str, as_of_us: int, within_s: float = float("inf")) -> OneRow | None:
+        """One customer's row; None when the store does not answer within the deadline.
 
         Raises:
             TimeoutError: it has not answered within `within_s`, which is less.
@@ -74,7 +68,7 @@ class FeatureGateway:
         if self.breaker.is_open or self.reader is None:
             self._metrics.store_errors["circuit_open"] += 1
             return None
-        reading = self.reader.read_and_imagine(customer_id, as_of_us)
+        reading = self.reader.read_one(customer_id, as_of_us)
         return await (self._ask_hastily(reading, within_s) if within_s < self._deadline_s else self._ask(reading))
 
     async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead | None:
@@ -98,12 +92,12 @@ class FeatureGateway:
         if self.reader is None:
             return False
         was_open = self.breaker.is_open
-        found = await self._ask(self.reader.read_and_imagine("", as_of_us)) is not None
+        found = await self._ask(self.reader.read_one("", as_of_us)) is not None
         if found and was_open:
             _logger.warning("the online store answers: decisions use features again")
         return found
 
-    async def _ask_hastily(self, reading: Reading, within_s: float) -> tuple[FeatureRows, Imagine] | None:
+    async def _ask_hastily(self, reading: Reading, within_s: float) -> OneRow | None:
         """What one caller has no time for says nothing of the store: the read goes on, and tells the breaker."""
         task = asyncio.create_task(self._ask(reading))
         self._going_on.add(task)
@@ -111,7 +105,7 @@ class FeatureGateway:
         async with asyncio.timeout(within_s):
             return await asyncio.shield(task)
 
-    async def _ask(self, reading: Reading) -> tuple[FeatureRows, Imagine] | None:
+    async def _ask(self, reading: Reading) -> OneRow | None:
         try:
             with self._in_time():
                 found = await reading

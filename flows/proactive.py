@@ -95,7 +95,7 @@ class Proactive:
             "clock_rate": rate,
             "software": self._software,
         }
-        known = [known_from(rows.one(at), as_of_us) for at in range(len(firings))]
+        known = [known_from(rows, as_of_us, at) for at in range(len(firings))]
         pairs = zip(firings, known, strict=True)
         return [self._one(firing, one, as_of_us, read_ms, circumstances) for firing, one in pairs]
 

@@ -177,7 +177,7 @@ def test_a_queue_is_too_long_when_there_is_one() -> None:
 class _Hangs:
     """A store that does not answer."""
 
-    async def read_and_imagine(self, customer_id: str, as_of_us: int) -> Any:
+    async def read_one(self, customer_id: str, as_of_us: int) -> Any:
         await asyncio.sleep(60)
 
 

@@ -157,7 +157,7 @@ def test_an_imagined_event_gives_what_the_stream_gives(project: Project) -> None
     columns = row_of("Where is it?")
 
     async def imagined(customer: str, as_of_us: int) -> Any:
-        return (await reader.read_and_imagine(customer, as_of_us))[1]("conversation", columns)
+        return (await reader.read_one(customer, as_of_us)).imagine("conversation", columns)
 
     async def run() -> None:
         for customer, past in (("gus", []), ("hal", [("hal", now_us() - MINUTE_US, columns)])):

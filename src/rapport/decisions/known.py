@@ -29,6 +29,8 @@ class Known:
         age_s: seconds from the newest event to the decision; None without any.
         personal: whether this decision may be logged with the customer's id and data.
         degraded: codes of what is missing.
+        absent: views that have nothing on the customer; () without rows.
+        at: the customer's place in `rows`.
     """
 
     rows: FeatureRows | None = None
@@ -36,48 +38,39 @@ class Known:
     age_s: float | None = None
     personal: bool = False
     degraded: tuple[str, ...] = ()
-
-    @property
-    def absent(self) -> tuple[str, ...]:
-        """Views that have nothing on the customer; () without rows."""
-        if self.rows is None:
-            return ()
-        return tuple([view for view, found in self.rows.status.items() if found[0] == MISSING])
-
-    def has_any(self, views: frozenset[str]) -> bool:
-        """Whether one of these views has something on the customer."""
-        rows = self.rows
-        return rows is not None and any(rows.status[view][0] != MISSING for view in views if view in rows.status)
+    absent: tuple[str, ...] = ()
+    at: int = 0
 
 
-def known_from(rows: FeatureRows | None, as_of_us: int) -> Known:
-    """What `rows` (one customer's; None: the store did not answer) say.
+def known_from(rows: FeatureRows | None, as_of_us: int, at: int = 0) -> Known:
+    """What `rows` say of the customer at a place (None: the store did not answer).
 
     A refusal of personalization, and a profile that cannot be read, leave nothing to use or to log.
     """
     if rows is None:
         return Known(degraded=(FEATURES_UNAVAILABLE,))
-    damaged = tuple([f"{FEATURES_CORRUPT}:{view}" for view, places in rows.damaged.items() if 0 in places])
-    features = _values(rows)
+    damaged = tuple([view for view, places in rows.damaged.items() if at in places])
+    codes = tuple([f"{FEATURES_CORRUPT}:{view}" for view in damaged])
+    features = _values(rows, at)
     if features.get(CONSENT) == 0.0:
         return Known(degraded=(NO_CONSENT,))
-    if _PROFILE in rows.damaged:
-        return Known(degraded=damaged)
-    found = [status[0] for status in rows.status.values()]
-    if found.count(MISSING) == len(found):
-        return Known(personal=True, degraded=(*damaged, UNKNOWN_CUSTOMER))
-    return Known(rows, features, _age_s(rows, as_of_us), personal=True, degraded=damaged)
+    if _PROFILE in damaged:
+        return Known(degraded=codes)
+    absent = tuple([view for view, found in rows.status.items() if found[at] == MISSING])
+    if len(absent) == len(rows.status):
+        return Known(personal=True, degraded=(*codes, UNKNOWN_CUSTOMER))
+    return Known(rows, features, _age_s(rows, as_of_us, at), True, codes, absent, at)
 
 
-def _values(rows: FeatureRows) -> dict[str, FeatureValue]:
-    values: dict[str, FeatureValue] = dict(zip(rows.names, rows.vector[0].tolist(), strict=True))
+def _values(rows: FeatureRows, at: int) -> dict[str, FeatureValue]:
     # NaN is the one value that differs from itself
-    values.update([(name, None) for name, value in values.items() if value != value])
+    numbers = [value if value == value else None for value in rows.vector[at].tolist()]
+    values: dict[str, FeatureValue] = dict(zip(rows.names, numbers, strict=True))
     for name, texts in rows.strings.items():
-        values[name] = texts[0]
+        values[name] = texts[at]
     return values
 
 
-def _age_s(rows: FeatureRows, as_of_us: int) -> float | None:
-    newest_us = max([times.item(0) for view, times in rows.newest_us.items() if view != _PROFILE], default=0)
+def _age_s(rows: FeatureRows, as_of_us: int, at: int) -> float | None:
+    newest_us = max([times.item(at) for view, times in rows.newest_us.items() if view != _PROFILE], default=0)
     return max(0, as_of_us - newest_us) / 1e6 if newest_us else None

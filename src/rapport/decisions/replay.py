@@ -159,7 +159,8 @@ def known_of(record: DecisionRecord) -> Known:
     """What was known of the customer, as it was read."""
     codes = tuple(code for code in record.degraded if cause_of(code) in _GIVEN)
     rows = _rows(record.features, record.absent) if record.features else None
-    return Known(rows, dict(record.features), record.feature_age_s, bool(record.customer_id), codes)
+    absent = record.absent if rows is not None else ()
+    return Known(rows, dict(record.features), record.feature_age_s, bool(record.customer_id), codes, absent)
 
 
 @lru_cache(maxsize=64)

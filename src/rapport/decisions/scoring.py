@@ -103,10 +103,10 @@ class Scorer:
         if layout.picks is None:
             scored.degraded.append(f"{MODEL_UNAVAILABLE}:{name}")
             return
-        if not known.has_any(layout.views):
+        if layout.views.issubset(known.absent):
             scored.degraded.append(f"{NO_INPUTS}:{name}")
             return
-        judged = model.judge(known.rows.vector[0], layout.picks)
+        judged = model.judge(known.rows.vector[known.at], layout.picks)
         scored.scores[name] = round(judged.probability, 6)
         scored.versions[name] = model.version
         if not explained:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from rapport.online.imagining import Imagine
 from rapport.online.questions import Reply
 from rapport.online.rows import FeatureRows
+from rapport.online.together import OneRow
 
 __all__ = ["ReadAhead"]
 
@@ -46,10 +47,10 @@ class ReadAhead:
     def __len__(self) -> int:
         return len(self._replies)
 
-    def at(self, index: int) -> tuple[FeatureRows, Imagine]:
-        """What `OnlineReader.read_and_imagine` gives for one of the customers."""
+    def at(self, index: int) -> OneRow:
+        """What `OnlineReader.read_one` gives for one of the customers."""
         if self._rows is None or not self._begin <= index < self._end:
             self._begin = index - index % _TOGETHER
             self._end = min(self._begin + _TOGETHER, len(self._replies))
             self._rows = self._decode(self._replies[self._begin : self._end], self._as_of_us)
-        return self._rows.one(index - self._begin), self._imagine(self._replies[index], self._as_of_us)
+        return OneRow(self._rows, index - self._begin, self._imagine(self._replies[index], self._as_of_us))

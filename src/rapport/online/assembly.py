@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from rapport.errors import RowCorrupt
 from rapport.online.plain import PlainView, decode_value, plain_status
 from rapport.online.questions import Reply
-from rapport.online.rows import MISSING, PRESENT, Details, FeatureRows, FeatureValue
+from rapport.online.rows import MISSING, PRESENT, AsOf, Details, FeatureRows, FeatureValue
 from rapport.online.stored import KnownLayouts
 from rapport.online.views import WindowedView
 from rapport.online.windowed import WindowedViews
@@ -48,11 +49,12 @@ class Assembly:
             feature_at += len(view.features)
         self._windowed = WindowedViews(windowed, len(self.names), layouts)
 
-    def rows(self, replies: Sequence[Reply], as_of_us: int) -> FeatureRows:
+    def rows(self, replies: Sequence[Reply], as_of_us: AsOf) -> FeatureRows:
         """The features in n replies, each the values of all `fields`."""
         values = self._values(replies)
         found, damaged = self._windowed.read(values, len(replies), as_of_us)
-        plain = [(view, view.rows(replies, as_of_us)) for view in self._plain]
+        times = repeat(as_of_us, len(replies)) if isinstance(as_of_us, int) else as_of_us
+        plain = [(view, view.rows(replies, times)) for view in self._plain]
         for view, rows in plain:
             view.fill(found.floats, rows)
 
@@ -84,8 +86,8 @@ class _Plain:
             for place, (feature, kind) in enumerate(zip(view.features, view.kinds, strict=True))
         ]
 
-    def rows(self, replies: Sequence[Reply], as_of_us: int) -> list[_PlainRow]:
-        return [_plain_row(self._view, reply[self._fields], as_of_us) for reply in replies]
+    def rows(self, replies: Sequence[Reply], times: Iterable[int]) -> list[_PlainRow]:
+        return [_plain_row(self._view, reply[self._fields], at) for reply, at in zip(replies, times, strict=True)]
 
     def fill(self, vector: npt.NDArray[np.float64], rows: Sequence[_PlainRow]) -> None:
         for place, column, _, kind in self._features:

@@ -18,8 +18,9 @@ from rapport.online.imagining import EventColumns, Imagine, Imaginer
 from rapport.online.keys import KeyMaker
 from rapport.online.plain import PlainView
 from rapport.online.questions import Hashes, HashFields, Reply
-from rapport.online.rows import FeatureRows
+from rapport.online.rows import AsOf, FeatureRows
 from rapport.online.stored import KnownLayouts
+from rapport.online.together import OneRow, Together
 from rapport.online.views import WindowedView
 
 __all__ = ["OnlineReader"]
@@ -54,6 +55,7 @@ class OnlineReader:
         self._async_asker = None if async_client is None else async_asker(async_client)
         # Its own connection: many answers hold up nobody who waits for one, and none that is late cuts others off.
         self._ahead_asker = None if async_client is None else async_asker(async_client)
+        self._together = None if async_client is None else Together(self._ask_async, self._imagine)
         self._keys = KeyMaker(project)
         self._assembly = Assembly(views, layouts)
         self._fields = HashFields(self._assembly.fields)
@@ -83,27 +85,23 @@ class OnlineReader:
         """
         if self._asker is None:
             raise ValueError("this OnlineReader was made without a blocking client: give it one")
-        vectors = np.empty((len(customer_ids), len(self.names)))
-        by_time: dict[int, list[int]] = {}
-        for at, time_us in enumerate(as_of_us):
-            by_time.setdefault(time_us, []).append(at)
-        replies = self._asker.ask(self._question(customer_ids)) if customer_ids else []
-        for time_us, places in by_time.items():
-            vectors[places] = self.decode([replies[at] for at in places], time_us).vector
-        return vectors
+        if not customer_ids:
+            return np.empty((0, len(self.names)))
+        return self.decode(self._asker.ask(self._question(customer_ids)), as_of_us).vector
 
     async def read_async(self, customer_ids: Sequence[str], as_of_us: int) -> FeatureRows:
         """As `read`, without blocking the event loop while Redis answers."""
         return (await self._ask_async(customer_ids, as_of_us))[0]
 
-    async def read_and_imagine(self, customer_id: str, as_of_us: int) -> tuple[FeatureRows, Imagine]:
-        """One customer's features as `read_async` gives them, and what gives those of a windowed view as if one more
-        event had been streamed (`rapport.online.imagining`): None for a view that is not read, or cannot be."""
-        rows, replies = await self._ask_async([customer_id], as_of_us)
-        return rows, self._imagine(replies[0], as_of_us)
+    async def read_one(self, customer_id: str, as_of_us: int) -> OneRow:
+        """One customer's features as `read_async` gives them, read together with all others who are asked for in the
+        same round of the event loop."""
+        if self._together is None:
+            raise ValueError(_NO_ASYNC)
+        return await self._together.read(customer_id, as_of_us)
 
     async def read_ahead(self, customer_ids: Sequence[str], as_of_us: int) -> ReadAhead:
-        """What `read_and_imagine` gives for each of n customers, all read in one round trip."""
+        """What `read_one` gives for each of n customers, all read in one round trip."""
         if self._ahead_asker is None:
             raise ValueError(_NO_ASYNC)
         replies = await self._ahead_asker.ask(self._question(customer_ids))
@@ -121,7 +119,7 @@ class OnlineReader:
         """Rows of which nothing is known: what a decision works with when the store does not answer."""
         return self.decode([[None] * len(self._assembly.fields)] * count, 0)
 
-    def decode(self, replies: Sequence[Reply], as_of_us: int) -> FeatureRows:
+    def decode(self, replies: Sequence[Reply], as_of_us: AsOf) -> FeatureRows:
         """The features in n replies, each the values of all fields of all views."""
         return self._assembly.rows(replies, as_of_us)
 
@@ -136,7 +134,7 @@ class OnlineReader:
             await self._ahead_asker.close()
             await self._async_client.aclose()
 
-    async def _ask_async(self, customer_ids: Sequence[str], as_of_us: int) -> tuple[FeatureRows, Sequence[Reply]]:
+    async def _ask_async(self, customer_ids: Sequence[str], as_of_us: AsOf) -> tuple[FeatureRows, Sequence[Reply]]:
         if self._async_asker is None:
             raise ValueError(_NO_ASYNC)
         replies = await self._async_asker.ask(self._question(customer_ids))

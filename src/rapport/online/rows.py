@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rapport.windows.view import Kind
 
-__all__ = ["EXPIRED", "MISSING", "PRESENT", "Details", "FeatureRows", "FeatureValue"]
+__all__ = ["EXPIRED", "MISSING", "PRESENT", "AsOf", "Details", "FeatureRows", "FeatureValue"]
 
 PRESENT, MISSING, EXPIRED = "present", "missing", "expired"
 
 FeatureValue = int | float | str | bool | None
+AsOf: TypeAlias = int | Sequence[int]
+"""The time of all customers, or of each: microseconds UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +96,6 @@ class FeatureRows:
             return replace(self._look(), strings=strings)
 
         return FeatureRows(tuple(names), tuple(self.kinds[at] for at in picked), self.vector[:, picked], details)
-
-    def one(self, index: int) -> FeatureRows:
-        """One customer's row (n = 1), as if it had been read alone."""
-
-        def details() -> Details:
-            all_rows = self._look()
-            return Details(
-                strings={name: (texts[index],) for name, texts in all_rows.strings.items()},
-                status={view: (codes[index],) for view, codes in all_rows.status.items()},
-                newest_us={view: times[index : index + 1] for view, times in all_rows.newest_us.items()},
-                damaged={view: (0,) for view, places in all_rows.damaged.items() if index in places},
-            )
-
-        return FeatureRows(self.names, self.kinds, self.vector[index : index + 1], details)
 
     def row(self, index: int) -> dict[str, FeatureValue]:
         """One customer's features as Python values, by full name."""

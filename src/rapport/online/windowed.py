@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rapport.online.marks import MARK_BYTES
-from rapport.online.rows import Details
+from rapport.online.rows import AsOf, Details
 from rapport.online.stored import KnownLayouts, bring_up, head_of
 from rapport.online.views import WindowedView
 from rapport.windows import MISSING, STATUS_NAMES, Kind
@@ -45,8 +45,8 @@ class WindowedViews:
             if kind is Kind.STRING
         ]
 
-    def read(self, values: Sequence[bytes | None], count: int, as_of_us: int) -> tuple[JointValues, Damaged]:
-        """The features of n = `count` customers as of a time, and which rows are damaged: they count as missing.
+    def read(self, values: Sequence[bytes | None], count: int, as_of_us: AsOf) -> tuple[JointValues, Damaged]:
+        """The features of n = `count` customers, and which rows are damaged: they count as missing.
 
         Args:
             values: n * V stored values, customer by customer, and there view by view; None where there is none.

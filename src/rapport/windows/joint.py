@@ -89,28 +89,31 @@ class Joint:
         self._series = np.array(series, np.int64).reshape(-1, len(SERIES_FIELDS))
         self._features = np.array(features, np.int64).reshape(-1, len(FEATURE_FIELDS))
 
-    def read(self, rows: Sequence[bytes | None], count: int, as_of_us: int) -> JointValues:
-        """The features of n = `count` customers as of a time (UTC microseconds).
+    def read(self, rows: Sequence[bytes | None], count: int, as_of_us: int | Sequence[int]) -> JointValues:
+        """The features of n = `count` customers.
 
         Args:
             rows: n * V rows, customer by customer, and there view by view; None is missing.
+            as_of_us: the time of all customers, or n times (UTC microseconds).
         """
+        times = np.empty(count, np.int64)
+        times[:] = as_of_us
         kept = [row or b"" for row in rows]
         starts = np.fromiter(accumulate(map(len, kept), initial=0), np.int64, len(kept) + 1)
         kept.append(bytes(PADDING))
         data = bytearray().join(kept)
         shape = (count, self._width)
         outputs = Outputs(
-            np.zeros(len(rows), np.uint8),
-            np.zeros(len(rows), np.int64),
+            np.empty(len(rows), np.uint8),
+            np.empty(len(rows), np.int64),
             np.empty(shape, np.int64),
-            np.full(shape, np.nan),
+            np.empty(shape),
             np.empty(shape, np.int64),
-            np.zeros(shape, np.bool_),
+            np.empty(shape, np.bool_),
         )
         tables = self._views, self._series, self._features
         tile = scratch_tile(len(data) // 8 + 1)
-        _read_all(*tables, np.frombuffer(data, np.uint8), starts, self._skip, as_of_us, tile, outputs, new_cursor())
+        _read_all(*tables, np.frombuffer(data, np.uint8), starts, self._skip, times, tile, outputs, new_cursor())
         return JointValues(
             outputs.status.reshape(count, len(self._views)),
             outputs.newest.reshape(count, len(self._views)),
@@ -149,9 +152,13 @@ def _forget(features, first, behind, row, outputs):
 
 
 @jit
-def _read_all(views, series, features, src, starts, skip, as_of, tile, outputs, cursor):
+def _read_all(views, series, features, src, starts, skip, times, tile, outputs, cursor):
+    outputs.newest[:] = 0
+    outputs.floats[:] = np.nan
+    outputs.valid[:] = False
     for at in range(len(starts) - 1):
         row, view = at // len(views), at % len(views)
+        as_of = times[row]
         start, end = starts[at] + skip, starts[at + 1]
         if starts[at] == end:
             outputs.status[at] = MISSING
