@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from bentos.access import (
     ADMIN,
@@ -39,6 +39,7 @@ from bentos.metrics import render
 from bentos.openapi import openapi_json
 from bentos.pages import landing_page, reference_page, swagger_files
 from bentos.plain_request import PlainRequest
+from bentos.protocol import Hot
 from bentos.schemas import FeedbackRequest, PersonalizeRequest
 from rapport.decisions.answers import Health, Readiness
 from rapport.intake.bodies import (
@@ -82,7 +83,7 @@ class Api:
     Attributes:
         drain: how the process ends; None: at once.
         needs: what each (method, path) needs.
-        hot: path to an application of that POST alone, without what looks for routes.
+        hot: path to what answers a POST to it, without what looks for routes.
         app: all routes, for one port.
         open_app, admin_app: the same for two.
     """
@@ -256,10 +257,9 @@ def _application(routes: list[Route], *more: BaseRoute) -> Starlette:
     return Starlette(routes=[*routes, *more, Mount("/", elsewhere)], exception_handlers={HTTPException: _http_error})
 
 
-def _alone(handler: Handler) -> ASGIApp:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await handler(PlainRequest(scope, receive))
-        await response(scope, receive, send)
+def _alone(handler: Handler) -> Hot:
+    def answer(scope: Scope, receive: Receive) -> Awaitable[Response]:
+        return handler(PlainRequest(scope, receive))
 
     return answer
 

@@ -21,26 +21,7 @@ class Front:
         if scope["type"] == "http":
             await self._api.main_port(scope, receive, _answering(self._api, send))
             return
-        if scope["type"] == "lifespan" and "app" in scope:
-            server = scope["app"]
-            server.middleware_stack = _Ahead(server.middleware_stack, self._api)
         await self._app(scope, receive, send)
-
-
-class _Ahead:
-    """Answers what every turn of a conversation asks before any other middleware sees it: BentoML's own start a task
-    and a timer for each request and look for a trace, which takes longer than the policy does."""
-
-    def __init__(self, app: ASGIApp, api: Api) -> None:
-        self._app = app
-        self._api = api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hot = self._api.hot.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if hot is None:
-            await self._app(scope, receive, send)
-        else:
-            await hot(scope, receive, _answering(self._api, send))
 
 
 def _answering(api: Api, send: Send) -> Send:

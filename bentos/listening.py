@@ -11,55 +11,17 @@ import logging
 import os
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bentos.budget import ARRIVED
+from bentos.protocol import Hot, HotProtocol
 
-__all__ = ["MOST_CONNECTIONS", "Listening", "TimedProtocol"]
+__all__ = ["Listening"]
 
-MOST_CONNECTIONS = 4_096
-_NO_ROOM = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n"
-)
-_NO_ROOM_BODY = b'{"error":{"field":"","reason":"busy","detail":"too many connections, none of which is idle"}}'
 _logger = logging.getLogger(__name__)
-
-
-class TimedProtocol(HttpToolsProtocol):
-    """Notes of each request when it had arrived whole, and keeps the number of connections bounded."""
-
-    def on_message_complete(self) -> None:
-        self.scope["state"][ARRIVED] = time.perf_counter()
-        super().on_message_complete()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            self._make_room()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has answered, and waits for another request."""
-        return self.timeout_keep_alive_task is not None
-
-    @property
-    def is_expected(self) -> bool:
-        """Whether a request has come or is about to."""
-        return not self.is_idle and not self.transport.is_closing()
-
-    def _make_room(self) -> None:
-        """Close one that is idle; if there is none, this one."""
-        idle = next((one for one in self.connections if isinstance(one, TimedProtocol) and one.is_idle), None)
-        if idle is not None:
-            idle.transport.close()
-            return
-        length = b"Content-Length: %d\r\n\r\n" % len(_NO_ROOM_BODY)
-        self.transport.write(_NO_ROOM + length + _NO_ROOM_BODY)
-        self.transport.close()
 
 
 class Listening:
@@ -84,16 +46,20 @@ class Listening:
             return None
         return cls(server, lambda: handler(signal.SIGTERM, None))
 
-    def time_requests(self) -> None:
-        """Use TimedProtocol from now on."""
+    def answer_hot(self, hot: Mapping[str, Hot], is_ending: Callable[[], bool]) -> None:
+        """Use HotProtocol from now on.
+
+        Args:
+            hot, is_ending: as HotProtocol takes them.
+        """
         config = self._server.config
         if isinstance(config.http_protocol_class, type) and issubclass(config.http_protocol_class, HttpToolsProtocol):
-            config.http_protocol_class = TimedProtocol
+            config.http_protocol_class = partial(HotProtocol, hot=hot, is_ending=is_ending)  # type: ignore[assignment]
 
     @property
     def expected(self) -> int:
         """Connections on which a request has come or is about to."""
-        return sum(isinstance(one, TimedProtocol) and one.is_expected for one in self._server.server_state.connections)
+        return sum(isinstance(one, HotProtocol) and one.is_expected for one in self._server.server_state.connections)
 
     async def stop_listening(self) -> None:
         """Refuse further connections, in all processes that share the sockets; those that are made are served.

@@ -64,7 +64,7 @@ class _Personalization:
         _api.runtime = runtime
         listening = Listening.found()
         if listening is not None:
-            listening.time_requests()
+            listening.answer_hot(_api.hot, lambda: _api.is_ending)
             _api.drain = Drain(listening, settings.drain_s)
             _api.drain.arm()
         if runtime.has_admin_port:
