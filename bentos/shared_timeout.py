@@ -11,6 +11,9 @@ from rapport.online.asking_async import LOOK_FIRST_S
 
 __all__ = ["SharedTimeout"]
 
+_ROUNDS = 3
+"""Of the loop, from an answer that arrives to the task that waits for it."""
+
 
 class _Wait:
     """One task's wait: `with` it."""
@@ -70,7 +73,14 @@ class SharedTimeout:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give those who have waited too long one more look at what has arrived: a loop that was held up comes to its
         timers first, and that it is late itself, as when too much is asked, says nothing of whom they wait for."""
-        self._timer = loop.call_later(LOOK_FIRST_S, self._end, loop, loop.time())
+        self._timer = loop.call_later(LOOK_FIRST_S, self._hand_on, loop, loop.time(), _ROUNDS)
+
+    def _hand_on(self, loop: asyncio.AbstractEventLoop, late_s: float, rounds: int) -> None:
+        """Let what has arrived come to those who wait for it, however long the loop's rounds are."""
+        if rounds:
+            loop.call_soon(self._hand_on, loop, late_s, rounds - 1)
+        else:
+            self._end(loop, late_s)
 
     def _end(self, loop: asyncio.AbstractEventLoop, late_s: float) -> None:
         """Cancel who had waited too long at a time. Those who began first are first, so only they are looked at."""

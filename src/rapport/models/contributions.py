@@ -69,6 +69,7 @@ class ShapleyTables:
         features: number of the model's features.
 
     Attributes:
+        features: number of the model's features.
         leaves: what `add_leaves` takes.
 
     Raises:
@@ -80,7 +81,7 @@ class ShapleyTables:
         most = max([len(leaf.conditions) for leaf in leaves], default=0)
         if most > MAX_PATH_FEATURES:
             raise ValueError(f"a path asks about {most} features; at most {MAX_PATH_FEATURES} are tabulated")
-        self._features = features
+        self.features = features
         self.leaves = _tabulated(leaves)
 
     def of_leaf(self, number: int) -> NDArray[np.float64]:
@@ -91,7 +92,7 @@ class ShapleyTables:
 
     def values(self, row: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Contribution of each feature in log-odds: float[F] in, NaN for missing; float64[F] out."""
-        total = np.zeros(self._features)
+        total = np.zeros(self.features)
         add_leaves(np.ascontiguousarray(row, dtype=np.float32), np.float32(0), *self.leaves, total)
         return total
 

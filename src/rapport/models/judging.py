@@ -66,16 +66,18 @@ class CompiledJudge:
         self._tables = tables
         self._whole = tabulate(learner["gradient_booster"]["model"]["trees"], tables)
         self._onnx = onnx
+        self._row, self._total = np.empty(tables.features, np.float32), np.empty(tables.features)
 
     def judge(self, vector: NDArray[np.float64], picks: NDArray[np.int64]) -> Judged:
         """The row of `vector` whose features are at `picks`; NaN is missing."""
         width = len(picks)
         out = np.empty(width + MOST + TOP)
-        row, total = np.empty(width, np.float32), np.zeros(width)
+        # what is between is every thread's: the compiled code keeps the interpreter's lock
+        scratch = self._row, self._total
         if self._whole is not None:
-            judge_trees(vector, picks, self._base, self._onnx, *self._whole, row, total, out)
+            judge_trees(vector, picks, self._base, self._onnx, *self._whole, *scratch, out)
         else:
-            judge_leaves(vector, picks, self._base, self._onnx, *self._tables.leaves, row, total, out)
+            judge_leaves(vector, picks, self._base, self._onnx, *self._tables.leaves, *scratch, out)
         found = out.tolist()
         if found[width + UNSURE]:
             return judged(found[width + PROBABILITY], self._tables.values(vector[picks]).tolist())

@@ -84,8 +84,9 @@ def round_to_places(value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _begin(vector, picks, base, onnx, row):  # type: ignore[no-untyped-def]
-    """Fill the model's row; where its sum begins."""
+def _begin(vector, picks, base, onnx, row, total):  # type: ignore[no-untyped-def]
+    """Fill the model's row, and `total` with nothing; where its sum begins."""
+    total[:] = 0.0
     for feature in range(len(picks)):
         row[feature] = vector[picks[feature]]
     return np.float32(0) if onnx else base
@@ -122,7 +123,7 @@ def _end(margin, base, onnx, total, out):  # type: ignore[no-untyped-def]
 def judge_leaves(  # type: ignore[no-untyped-def]
     vector, picks, base, onnx, scores, ends, features, low, high, missing, tables, table, row, total, out
 ):
-    margin = _begin(vector, picks, base, onnx, row)
+    margin = _begin(vector, picks, base, onnx, row, total)
     margin = add_leaves(row, margin, scores, ends, features, low, high, missing, tables, table, total)
     _end(margin, base, onnx, total, out)
 
@@ -132,7 +133,7 @@ def judge_trees(  # type: ignore[no-untyped-def]
     vector, picks, base, onnx, nodes, features, limits, missing, slots, slot_features, scores, score, tables, table,
     row, total, out,
 ):  # fmt: skip
-    margin = _begin(vector, picks, base, onnx, row)
+    margin = _begin(vector, picks, base, onnx, row, total)
     margin = add_trees(
         row, margin, nodes, features, limits, missing, slots, slot_features, scores, score, tables, table, total
     )
