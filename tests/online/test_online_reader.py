@@ -105,6 +105,40 @@ def test_read_async(client: redis.Redis, redis_url: str) -> None:
     assert one.row(0) == many.row(0)
 
 
+def test_customers_asked_for_at_once_are_read_together_each_as_of_its_own_time(
+    client: redis.Redis, redis_url: str
+) -> None:
+    """None is another's, whatever their number, and one who gives up takes nobody along."""
+    fill(client)
+    wanted = [(f"c{1 + at % 5}", NOW + at * DAY // 40) for at in range(150)]
+
+    async def read() -> list[dict[str, Any] | BaseException]:
+        reader = OnlineReader("p", VIEWS, async_client=redis.asyncio.Redis.from_url(redis_url))
+        await reader.read_one("c1", NOW)
+        asked = client.info("commandstats")["cmdstat_hmget"]["calls"]
+        tasks = [asyncio.ensure_future(reader.read_one(*each)) for each in wanted]
+        await asyncio.sleep(0)
+        tasks[7].cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert client.info("commandstats")["cmdstat_hmget"]["calls"] - asked == len(wanted)
+        await reader.close_async()
+        return [one if isinstance(one, BaseException) else one.rows.row(one.at) for one in found]
+
+    found = asyncio.run(read())
+    assert isinstance(found.pop(7), asyncio.CancelledError) and wanted.pop(7)
+    alone = OnlineReader("p", VIEWS, client=client)
+    assert found == [alone.read([customer], as_of_us).row(0) for customer, as_of_us in wanted]
+
+
+def test_who_is_read_together_is_told_together_of_a_store_that_is_gone() -> None:
+    async def read() -> list[Any]:
+        reader = OnlineReader("p", VIEWS, async_client=redis.asyncio.Redis(port=1, socket_connect_timeout=1))
+        reads = [reader.read_one(f"c{at}", NOW) for at in range(40)]
+        return await asyncio.gather(*reads, return_exceptions=True)
+
+    assert all(isinstance(one, StoreUnavailable) for one in asyncio.run(read()))
+
+
 def test_subset_follows_a_models_order(client: redis.Redis) -> None:
     fill(client)
     rows = OnlineReader("p", VIEWS, client=client).read(["c1", "c4"], NOW)

@@ -37,14 +37,15 @@ def test_together_is_each_alone(data: st.DataObject) -> None:
     customers = data.draw(st.lists(event_lists(max_size=8), max_size=3))
     begun = data.draw(st.sampled_from([None, Gap(NOW - 3_600_000_000, 0, 0)]))
     rows = [_changed(data, _row(plan, events, begun)) for events in customers for plan in plans]
-    as_of_us = NOW + data.draw(st.sampled_from([0, 1, 60_000_000, 40 * 86_400_000_000]))
+    moments = st.sampled_from([0, 1, 60_000_000, 40 * 86_400_000_000]).map(lambda later: NOW + later)
+    times = data.draw(st.lists(moments, min_size=len(customers), max_size=len(customers)))
     starts = np.cumsum([2, *map(len, picked)]).tolist()
     wanted = [Wanted(*each) for each in zip(plans, picked, starts, strict=False)]
-    found = Joint(wanted, starts[-1] + 1, skip_bytes=len(IN_FRONT)).read(rows, len(customers), as_of_us)
+    found = Joint(wanted, starts[-1] + 1, skip_bytes=len(IN_FRONT)).read(rows, len(customers), times)
     assert found.floats.shape == (len(customers), starts[-1] + 1)
     for view, each in enumerate(wanted):
         for customer in range(len(customers)):
-            _check(found, each, customer, view, rows[customer * len(plans) + view], as_of_us)
+            _check(found, each, customer, view, rows[customer * len(plans) + view], times[customer])
 
 
 def _changed(data: st.DataObject, row: bytes | None) -> bytes | None:
