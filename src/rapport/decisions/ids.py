@@ -17,11 +17,36 @@ __all__ = ["derived_id", "is_id", "new_id", "time_range_us"]
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _LAST_MS = (1 << 48) - 1
+_RANDOM_BYTES = 10
+_AT_ONCE = 100
+
+
+class _Random:
+    """The system's random bytes, drawn for many ids at once: each draw lets go of the interpreter's lock, and may wait
+    for it behind another thread."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._drawn: list[bytes] = []
+
+    def take(self) -> bytes:
+        """The bytes of one id, which nobody else gets: what was drawn before a fork is the parent's."""
+        if self._pid != os.getpid():
+            self._pid, self._drawn = os.getpid(), []
+        try:
+            return self._drawn.pop()
+        except IndexError:
+            many = os.urandom(_RANDOM_BYTES * _AT_ONCE)
+            self._drawn += [many[at : at + _RANDOM_BYTES] for at in range(_RANDOM_BYTES, len(many), _RANDOM_BYTES)]
+            return many[:_RANDOM_BYTES]
+
+
+_random = _Random()
 
 
 def new_id(as_of_us: int) -> str:
     """An id for a decision of a time, microseconds UTC."""
-    return _id(7, as_of_us, os.urandom(10))
+    return _id(7, as_of_us, _random.take())
 
 
 def derived_id(firing_id: str, moment_us: int) -> str:

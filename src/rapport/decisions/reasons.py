@@ -6,6 +6,7 @@ The words follow from the feature's name (`view__what_window`, with units at the
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from rapport.decisions.record import Reason
@@ -60,16 +61,20 @@ def phrase_of(name: str) -> str:
 
 def value_text(name: str, value: float | None) -> str:
     """A value as people read it, by the unit in the feature's name."""
+    return "not known" if value is None else _writer_of(name)(value)
+
+
+@lru_cache(maxsize=1_024)
+def _writer_of(name: str) -> Callable[[float], str]:
+    """What writes the values of a feature."""
     short = name.partition("__")[2] or name
-    if value is None:
-        return "not known"
     if "_micros" in short:
-        return f"{value / 1e6:,.2f}"
+        return lambda value: f"{value / 1e6:,.2f}"
     if short.endswith("_s") or "_time_s_" in short:
-        return _duration(value)
+        return _duration
     if _SHARE.search(short):
-        return f"{value:.0%}"
-    return f"{value:,.0f}" if value == int(value) else f"{value:.2f}"
+        return lambda value: f"{value:.0%}"
+    return lambda value: f"{value:,.0f}" if value == int(value) else f"{value:.2f}"
 
 
 def _length(count: int, unit: str) -> str:

@@ -22,6 +22,7 @@ __all__ = ["MODELS", "SEGMENTS", "ChampionSource", "Scored", "Scorer"]
 MODELS = ("purchase_propensity", "escalation_risk")
 """The models that every decision asks."""
 SEGMENTS = "segments"
+_RFM = ("rfm__recency_s", "rfm__frequency", "rfm__monetary_micros")
 _SCORES_LEFT_OUT = frozenset({NO_SCORES, OVERLOADED})
 
 
@@ -127,8 +128,7 @@ class Scorer:
             return
         features = known.features
         scored.versions[SEGMENTS] = segments.version
-        rfm = [_number(features, f"rfm__{name}") for name in ("recency_s", "frequency", "monetary_micros")]
-        scored.segment = segments.rfm(*rfm).name
+        scored.segment = segments.rfm(*[_number(features, name) for name in _RFM]).name
         scored.activity = segments.activity([_number(features, name) for name in segments.activity_features])
 
     def _print(self, name: str, manifest: Manifest) -> str:

@@ -66,19 +66,14 @@ class _Phrase:
     intent: int
     steps: tuple[_Step, ...]
 
-    def begins(self, words: Sequence[str], at: int) -> bool:
-        """Whether the phrase is there, its first word at `at`."""
-        if not self.steps[0].fits(words[at]):
-            return False
-        return len(self.steps) == 1 or self._goes_on(words, at + 1, 1)
-
-    def _goes_on(self, words: Sequence[str], at: int, step: int) -> bool:
+    def goes_on(self, words: Sequence[str], at: int, step: int = 1) -> bool:
+        """Whether the words from `at` on are those of the phrase from a step on."""
         if step == len(self.steps):
             return True
         wanted = self.steps[step]
         last = at + _GAP_WORDS if wanted.gap else at
         for place in range(at, min(last + 1, len(words))):
-            if wanted.fits(words[place]) and self._goes_on(words, place + 1, step + 1):
+            if wanted.fits(words[place]) and self.goes_on(words, place + 1, step + 1):
                 return True
         return False
 
@@ -106,11 +101,14 @@ class Intents:
         """The intent of a message as `rapport.events.text.normalize` writes it; None when no phrase is in it."""
         found: dict[int, _Phrase] = {}
         words = query.split(" ")
-        for at, word in enumerate(words):
-            for by in (self._words.get(word, ()), self._beginnings.get(word[:_LEAST_PREFIX], ())):
-                for phrase in by:
-                    if id(phrase) not in found and phrase.begins(words, at):
-                        found[id(phrase)] = phrase
+        for at, word in enumerate(words, 1):
+            for phrase in self._words.get(word, ()):
+                if id(phrase) not in found and phrase.goes_on(words, at):
+                    found[id(phrase)] = phrase
+            for phrase in self._beginnings.get(word[:_LEAST_PREFIX], ()):
+                begins = id(phrase) not in found and word.startswith(phrase.steps[0].prefixes)
+                if begins and phrase.goes_on(words, at):
+                    found[id(phrase)] = phrase
         if not found:
             return None
         strength: Counter[int] = Counter()
