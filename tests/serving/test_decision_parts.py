@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -35,6 +37,22 @@ def test_a_cart_is_abandoned_as_defined(added: float | None, checkout: float | N
     at, since = None if added is None else -added, [-x for x in (checkout, order) if x is not None]
     expected = at is not None and -86_400 <= at < -1_800 and not any(moment >= at for moment in since)
     assert cart_abandoned(features) is expected
+
+
+def test_ids_differ_in_all_threads_and_in_processes_that_are_forked() -> None:
+    """Though their random bytes are drawn for many at once."""
+    with ThreadPoolExecutor(4) as threads:
+        ids = list(threads.map(new_id, [10**15] * 1_000))
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(write, "".join(new_id(10**15) for _ in range(100)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    text = os.read(read, 3_200).decode()
+    os.close(read)
+    os.close(write)
+    ids += [new_id(10**15) for _ in range(100)] + [text[at : at + 32] for at in range(0, len(text), 32)]
+    assert len(text) == 3_200 and len(set(ids)) == len(ids) == 1_200
 
 
 @given(as_of_us=st.integers(-(10**15), 2**48 * 1_000 + 10**9))

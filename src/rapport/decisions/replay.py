@@ -30,7 +30,7 @@ from rapport.decisions.record import Decision, DecisionRecord, FeatureValue
 from rapport.decisions.scoring import SEGMENTS, Scored, Scorer
 from rapport.errors import ModelRefused, PolicyError
 from rapport.models import Model, Segments, load_model, load_segments, print_of, read_manifest
-from rapport.online import MISSING, PRESENT, FeatureRows
+from rapport.online import FeatureRows
 from rapport.online.rows import Details
 from rapport.policy import FILES, NEUTRAL, Bundle, KeptPolicies
 from rapport.settings import Settings
@@ -158,7 +158,7 @@ def turn_of(record: DecisionRecord) -> Turn:
 def known_of(record: DecisionRecord) -> Known:
     """What was known of the customer, as it was read."""
     codes = tuple(code for code in record.degraded if cause_of(code) in _GIVEN)
-    rows = _rows(record.features, record.absent) if record.features else None
+    rows = _rows(record.features) if record.features else None
     absent = record.absent if rows is not None else ()
     return Known(rows, dict(record.features), record.feature_age_s, bool(record.customer_id), codes, absent)
 
@@ -169,15 +169,12 @@ def _same_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _rows(features: Mapping[str, FeatureValue], absent: tuple[str, ...]) -> FeatureRows:
+def _rows(features: Mapping[str, FeatureValue]) -> FeatureRows:
+    """What models take of the features; nobody asks it for more."""
     names = _same_names(tuple(features))
     numbers = [value if isinstance(value, float) else np.nan for value in features.values()]
-    status: dict[str, tuple[str, ...]] = dict.fromkeys(
-        dict.fromkeys(name.partition("__")[0] for name in names), (PRESENT,)
-    )
-    status |= dict.fromkeys(absent, (MISSING,))
-    details = Details({}, status, {}, {})
-    return FeatureRows(names, (Kind.FLOAT,) * len(names), np.array([numbers]), lambda: details)
+    nothing = Details({}, {}, {}, {})
+    return FeatureRows(names, (Kind.FLOAT,) * len(names), np.array([numbers]), lambda: nothing)
 
 
 def _not_logged(record: DecisionRecord) -> list[str]:
