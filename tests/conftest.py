@@ -6,6 +6,7 @@ import os
 import random
 import uuid
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis
@@ -20,6 +21,8 @@ _MOCK = "mock"
 _NEEDS_A_BROKER = "librdkafka's mock cluster, which tests/kafka/test_mock_*.py use, is not enough for this test"
 
 disable_telemetry()
+# Servers in Java live for seconds here: compiling their code well takes longer than it saves.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 # A busy machine is slow, which says nothing of what is tested.
 hypothesis.settings.register_profile(
     "new-examples", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
@@ -92,6 +95,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        # Its tests import Feast, some of them before anything of Rapport's, which imports it faster.
+        import_module("rapport.feast")
     # Set here, so that all workers of a run share it.
     if config.option.oracle_seed is None:
         config.option.oracle_seed = random.SystemRandom().randrange(1_000_000_000)
