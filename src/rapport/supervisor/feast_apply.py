@@ -33,7 +33,7 @@ def main(root: Path) -> int:
     repo_operations.get_repo_files = _declarations
     try:
         # What can be refused without the registry is refused before it is changed.
-        triggers = load_triggers(root)
+        triggers = load_triggers(root).triggers
         config = load_repo_config(root, root / "feature_store.yaml")
         repo_operations.apply_total(config, root, skip_source_validation=True)
         if triggers:
