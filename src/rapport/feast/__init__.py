@@ -4,31 +4,29 @@ Feast is imported here first, so that every process gets it without two things t
 
 - of the checks that typeguard builds into Feast's methods, only those of constructors are kept, for people write those.
   All of them take two thirds of the time of importing Feast;
-- prometheus_client stays as it is. Feast, whose own server nobody starts here, would have every metric of the process
-  kept in files, and would leave the folder of them to all that the process starts.
+- its servers are imported when somebody uses them, which nobody does here. They would have every metric of the process
+  kept in files, and name the folder of them to all that the process starts.
 
 Feast warns of every stream feature view that they are experimental. Rapport's values do not come from Feast's
 implementation of them, so exactly that message is silenced here; after `import feast`, whose modules put filters of
 their own in front.
 """
 
-import os
+import importlib.util
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-_METRICS_FOLDERS = ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR")
+_SERVERS = ("feast.feature_server", "feast.ui_server")
 
 
 def _import_feast() -> None:
     if "feast" in sys.modules:
         return
-    # Decides when it is imported where it keeps its values.
-    import prometheus_client  # noqa: F401
-
-    with _only_constructors_checked(), _no_folder_of_metrics():
+    with _only_constructors_checked(), _servers_when_used():
         import feast  # noqa: F401
 
 
@@ -53,16 +51,23 @@ def _only_constructors_checked() -> Iterator[None]:
 
 
 @contextmanager
-def _no_folder_of_metrics() -> Iterator[None]:
-    """Feast makes a folder when it is not told of one, and names it to everybody."""
-    named = {name: os.environ[name] for name in _METRICS_FOLDERS if name in os.environ}
-    os.environ.setdefault(_METRICS_FOLDERS[0], os.devnull)
+def _servers_when_used() -> Iterator[None]:
+    sys.meta_path.insert(0, _Lazily)
     try:
         yield
     finally:
-        for name in _METRICS_FOLDERS:
-            os.environ.pop(name, None)
-        os.environ.update(named)
+        sys.meta_path.remove(_Lazily)
+
+
+class _Lazily:
+    """Finds the servers' modules, for the first use of what is in them to run their code."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path) if name in _SERVERS else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
 
 
 _import_feast()
