@@ -129,6 +129,9 @@ class Watcher:
 
     def look(self) -> None:
         """Look at whatever is due: features that can be read, then timers and habits."""
+        if not self._store.begun:
+            # No partition is ours yet, for which Kafka takes its time.
+            return
         try:
             until_s = time.monotonic() + _BUDGET_S
             for place in self._places():

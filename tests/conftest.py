@@ -95,9 +95,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput"):
-        # Its tests import Feast, some of them before anything of Rapport's, which imports it faster.
-        import_module("rapport.feast")
+    # Modules of tests import Feast, some of them before anything of Rapport's, which imports it faster.
+    import_module("rapport.feast")
     # Set here, so that all workers of a run share it.
     if config.option.oracle_seed is None:
         config.option.oracle_seed = random.SystemRandom().randrange(1_000_000_000)
