@@ -66,7 +66,7 @@ class KafkaBus:
         self._scanner = Scanner(self._cluster)
         self._counts = KafkaCounts(self._cluster, self._scanner)
         self._room = Room(self._cluster, max_length, groups or {})
-        self._hops = KafkaHops(self._cluster, self._counts, lambda: self._identity)
+        self._hops = KafkaHops(self._cluster, self._counts, lambda: self._identity, self._hand_over)
         self._grown = threading.Condition()
         self._members: dict[str, KafkaMember] = {}
         self._home = home or Path.cwd()
@@ -190,6 +190,11 @@ class KafkaBus:
             found |= {at: None if any(hop is one for one in done) else _moved(group, hop) for at, hop in open_.items()}
         self._room.added([message for at, hop in open_.items() if found[at] is None for message in hop.outputs])
         return [found[at] for at in range(len(hops))]
+
+    def _hand_over(self, records: Sequence[Any]) -> None:
+        """What was committed here goes to those who read it here, without a way over the broker."""
+        for member in list(self._members.values()):
+            member.hand(records)
 
     def _from_outside(self, group: str, hop: Hop) -> BusError | None:
         try:

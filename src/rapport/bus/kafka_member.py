@@ -66,6 +66,13 @@ class _Buffer:
     """The last that the reader got."""
     least: int = 1
     """What the reader waits for: so many, or that what it got is committed."""
+    own: int = -1
+    """Offset of the last record that this process has committed there."""
+
+    def follows(self, offset: int) -> bool:
+        """Whether nothing can lie between what was taken and this process's record at `offset`: it comes next, or only
+        the mark of the transaction of the record before it, which is this process's too, is between."""
+        return self.next >= 0 and (offset == self.next or (offset == self.next + 1 and self.own == self.next - 1))
 
 
 class KafkaMember:
@@ -168,6 +175,21 @@ class KafkaMember:
         """Let Kafka know of positions, in order, and without waiting for the answer."""
         with self._grown:
             self._untold.update({(hop.topic, hop.partition): hop.position for hop in hops})
+
+    def hand(self, records: Sequence[Any]) -> None:
+        """Take records that this process has committed, each if it is certain that it is the next one of its place;
+        otherwise the reading thread gets it from the broker, some milliseconds later."""
+        skipped = len(self._cluster.link.prefix)
+        with self._grown:
+            for record in records:
+                offset = record.offset()
+                buffer = self._buffers.get((record.topic()[skipped:], record.partition()))
+                if buffer is None:
+                    continue
+                if buffer.reader is not None and buffer.follows(offset):
+                    self._hold(buffer, record)
+                buffer.own = offset
+            self._grown.notify_all()
 
     def close(self) -> None:
         """Leave; what was told before has arrived then, if Kafka answers."""
@@ -366,15 +388,18 @@ class KafkaMember:
                     failed.append(record)
                     if record.error().code() == KafkaError._PARTITION_EOF and buffer is not None:
                         buffer.next = max(buffer.next, record.offset())
-                elif buffer is not None and not self._moved_away(buffer):
-                    buffer.records.append(record)
-                    buffer.next = record.offset() + 1
-                    self._held += 1
-                    self._held_bytes += len(record)
+                elif buffer is not None and not self._moved_away(buffer) and record.offset() >= buffer.next:
+                    self._hold(buffer, record)
             if self._held:
                 self._grown.notify_all()
         for record in failed:
             self._fail(record)
+
+    def _hold(self, buffer: _Buffer, record: Any) -> None:
+        buffer.records.append(record)
+        buffer.next = record.offset() + 1
+        self._held += 1
+        self._held_bytes += len(record)
 
     def _moved_away(self, buffer: _Buffer) -> bool:
         """Whether these records are of before its reader was made anew: they will be fetched again."""
