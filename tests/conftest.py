@@ -21,8 +21,6 @@ _MOCK = "mock"
 _NEEDS_A_BROKER = "librdkafka's mock cluster, which tests/kafka/test_mock_*.py use, is not enough for this test"
 
 disable_telemetry()
-# Servers in Java live for seconds here: compiling their code well takes longer than it saves.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 # A busy machine is slow, which says nothing of what is tested.
 hypothesis.settings.register_profile(
     "new-examples", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True

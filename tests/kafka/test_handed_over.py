@@ -1,5 +1,5 @@
-"""What a process has committed and reads itself comes to it without a way over the broker: all of it, once, in the order
-of the log, whoever else writes in between."""
+"""What a process has committed and reads itself comes to it without a way over the broker: all of it, once, in the
+order of the log, whoever else writes in between."""
 
 from __future__ import annotations
 
