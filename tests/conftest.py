@@ -21,6 +21,8 @@ _MOCK = "mock"
 _NEEDS_A_BROKER = "librdkafka's mock cluster, which tests/kafka/test_mock_*.py use, is not enough for this test"
 
 disable_telemetry()
+# Modules of tests import Feast, some of them before anything of Rapport's, which imports it faster.
+import_module("rapport.feast")
 # A busy machine is slow, which says nothing of what is tested.
 hypothesis.settings.register_profile(
     "new-examples", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
@@ -93,8 +95,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Modules of tests import Feast, some of them before anything of Rapport's, which imports it faster.
-    import_module("rapport.feast")
     # Set here, so that all workers of a run share it.
     if config.option.oracle_seed is None:
         config.option.oracle_seed = random.SystemRandom().randrange(1_000_000_000)
