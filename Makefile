@@ -16,7 +16,8 @@
 # make nightly            what takes long: the oracle on 10,000 cases of each view, all tests with examples that are
 #                         new each time, slow tests, engines and chaos
 # make bench [PAGE=no]    measurements, each beside its floor or peer, into docs/performance.md unless PAGE=no
-# make test-engines       the views on Spark and on Flink, the models in MLServer, each in an environment of its own
+# make test-engines       the views on Spark and on Flink, the models in MLServer, KServe's client at our service, each in
+#                         an environment of its own
 # make check              ruff, mypy --strict, layering
 # make docs               write docs/cli.md, docs/settings.md and the schemas of the policy anew from the code
 # make clean              remove caches and the demo's data; your own data in .rapport/ stays

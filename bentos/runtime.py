@@ -132,7 +132,7 @@ class Runtime:
         await self._background.stop()
         await self.chatbots.stop()
         await asyncio.to_thread(self.log.close)
-        self.intake.close()
+        await asyncio.to_thread(self.intake.close)
         if self._reader is not None:
             await self._reader.close_async()
             self._reader.close()

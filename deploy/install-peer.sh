@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# install-peer.sh rasa|dialogflow|mlserver: what tests compare answers with, in an environment of its own, .cache/peers/NAME.
+# install-peer.sh rasa|dialogflow|mlserver|kserve: what tests compare answers with, in an environment of its own, .cache/peers/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-name=${1:?rasa, dialogflow or mlserver}
+name=${1:?rasa, dialogflow, mlserver or kserve}
 folder=.cache/peers/$name
 wanted=$(cat "deploy/peers/$name"*.txt | cksum)
 if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$wanted" ]; then

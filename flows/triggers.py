@@ -35,11 +35,11 @@ from rapport.metrics.measures import SinceInWorld
 from rapport.online import WRITE_TIMEOUT_S, connect
 from rapport.settings import Settings
 from rapport.triggers.deciding import decide_firings
-from rapport.triggers.declared import Cap, Trigger
+from rapport.triggers.declared import Cap
 from rapport.triggers.engine import Engine, Stored
 from rapport.triggers.features import FeatureReader, check_features
 from rapport.triggers.file import FILE, TRIGGERS_TOPIC
-from rapport.triggers.load import load_cap, load_triggers
+from rapport.triggers.load import load_triggers
 from rapport.triggers.state import CHECKS, TIMERS, Changes, Due, Pair
 from rapport.triggers.store import TriggerStore, ask_queue
 
@@ -129,6 +129,9 @@ class Watcher:
 
     def look(self) -> None:
         """Look at whatever is due: features that can be read, then timers and habits."""
+        if not self._store.begun:
+            # No partition is ours yet, for which Kafka takes its time.
+            return
         try:
             until_s = time.monotonic() + _BUDGET_S
             for place in self._places():
@@ -344,10 +347,10 @@ def load_watch(settings: Settings) -> Watch:
     Raises:
         DeclarationError: no trigger is declared, or one cannot be watched.
     """
-    declared: Sequence[Trigger] = load_triggers(settings.root)
+    declared, cap = load_triggers(settings.root)
     if not declared:
         raise DeclarationError(f"no triggers are declared: write some into {FILE}")
-    watch = Watch(Engine(declared), cap=load_cap(settings.root))
+    watch = Watch(Engine(declared), cap=cap)
     if any(trigger.decide for trigger in declared):
         watch = replace(watch, proactive=open_proactive(settings))
     if not any(True for trigger in declared for _ in trigger.features()):

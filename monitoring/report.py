@@ -6,7 +6,6 @@ Evidently takes ten seconds to import, when a report is made: in a process of it
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from monitoring.subject import Subject
 from monitoring.summary import ColumnDrift, Summary
 from monitoring.workspace import SCORE_VALUE, add_run
 from rapport.clock import from_us
+from rapport.files import write_whole
 
 if TYPE_CHECKING:
     from evidently import Run
@@ -37,11 +37,10 @@ def make_report(subject: Subject, data_dir: Path, now_us: int) -> Summary:
     aligned = align(subject.reference, subject.current, subject.manifest.feature_names)
     run = compare(aligned, subject, now_us)
     folder = data_dir / "reports" / subject.manifest.name
-    folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{from_us(now_us):%Y-%m-%dT%H-%M-%S.%fZ}.html"
     summary = _summary(subject, aligned, _indices(run), page, now_us)
-    _write(page, run.get_html_str(as_iframe=False).encode())
-    _write(page.with_suffix(".json"), _document(summary, run))
+    write_whole(page, run.get_html_str(as_iframe=False).encode())
+    write_whole(page.with_suffix(".json"), _document(summary, run))
     add_run(data_dir / "evidently", subject.manifest.name, run)
     for old in sorted(folder.glob("*.html"))[:-KEPT_PAGES]:
         old.unlink()
@@ -126,10 +125,3 @@ def _mean(values: Floats) -> float | None:
 def _document(summary: Summary, run: Run) -> bytes:
     found = {"share": summary.share, "drifted": summary.drifted, **msgspec.to_builtins(summary)}
     return msgspec.json.encode({"summary": found, "evidently": json.loads(run.json())})
-
-
-def _write(path: Path, data: bytes) -> None:
-    """A file is there whole, or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    draft.replace(path)

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import msgspec
 
 from rapport.errors import ServiceError
+from rapport.files import write_whole
 
 __all__ = ["Happening", "ModelState", "State", "append_history", "read_history", "read_state", "write_state"]
 
@@ -80,13 +81,7 @@ def read_state(folder: Path) -> State:
 
 def write_state(folder: Path, state: State) -> None:
     """Replace the state in `<data_dir>/reports`: a crash leaves the old one or the new one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".state.json.{os.getpid()}"
-    with draft.open("wb") as file:
-        file.write(msgspec.json.encode(state))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / "state.json")
+    write_whole(folder / "state.json", msgspec.json.encode(state), lasting=True)
 
 
 def append_history(folder: Path, happening: Happening) -> None:

@@ -6,6 +6,7 @@ import os
 import random
 import uuid
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis
@@ -20,6 +21,8 @@ _MOCK = "mock"
 _NEEDS_A_BROKER = "librdkafka's mock cluster, which tests/kafka/test_mock_*.py use, is not enough for this test"
 
 disable_telemetry()
+# Modules of tests import Feast, some of them before anything of Rapport's, which imports it faster.
+import_module("rapport.feast")
 # A busy machine is slow, which says nothing of what is tested.
 hypothesis.settings.register_profile(
     "new-examples", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True

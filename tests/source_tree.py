@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,7 @@ def imports_of(module: str, path: Path) -> Iterator[Import]:
                 yield Import(module, f"{base}.{alias.name}", path, node.lineno)
 
 
+@cache
 def all_imports() -> list[Import]:
     return [found for module, path in modules() for found in imports_of(module, path)]
 

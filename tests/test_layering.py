@@ -8,8 +8,6 @@ import pytest
 
 from tests.source_tree import ROOMS, ROOT, Import, all_imports, is_within, project_files
 
-IMPORTS = all_imports()
-
 
 def _room(module: str) -> str:
     return next((room for room in ROOMS if is_within(module, room)), "")
@@ -22,7 +20,7 @@ def _refuse(bad: list[Import], rule: str) -> None:
 def test_rapport_imports_no_room_except_where_the_command_line_starts_them() -> None:
     bad = [
         found
-        for found in IMPORTS
+        for found in all_imports()
         if is_within(found.importer, "rapport") and not is_within(found.importer, "rapport.cli") and _room(found.module)
     ]
     _refuse(bad, "rapport imports no room; what two need moves to src/rapport")
@@ -31,7 +29,7 @@ def test_rapport_imports_no_room_except_where_the_command_line_starts_them() -> 
 def test_rooms_never_import_each_other() -> None:
     bad = [
         found
-        for found in IMPORTS
+        for found in all_imports()
         if _room(found.importer) and _room(found.module) and _room(found.importer) != _room(found.module)
     ]
     _refuse(bad, "rooms never import each other; what two need moves to src/rapport")
@@ -39,7 +37,7 @@ def test_rooms_never_import_each_other() -> None:
 
 @pytest.mark.parametrize("top", ["rapport.cli", "tests", "benchmarks"])
 def test_nothing_imports_what_is_at_the_top(top: str) -> None:
-    bad = [found for found in IMPORTS if is_within(found.module, top) and not is_within(found.importer, top)]
+    bad = [found for found in all_imports() if is_within(found.module, top) and not is_within(found.importer, top)]
     _refuse(bad, f"nothing imports {top}")
 
 
@@ -48,7 +46,7 @@ def test_windows_needs_only_numpy_and_numba() -> None:
     allowed = {"numpy", "numba", "llvmlite", *sys.stdlib_module_names}
     bad = [
         found
-        for found in IMPORTS
+        for found in all_imports()
         if is_within(found.importer, "rapport.windows")
         and found.module.partition(".")[0] not in allowed
         and not is_within(found.module, "rapport.windows")
@@ -61,7 +59,7 @@ def test_declarations_are_declarations() -> None:
     allowed = {"feast", "datetime", "__future__", "feature_repo"}
     bad = [
         found
-        for found in IMPORTS
+        for found in all_imports()
         if is_within(found.importer, "feature_repo")
         and found.module.partition(".")[0] not in allowed
         and not is_within(found.module, "rapport.feast")
@@ -76,5 +74,9 @@ def test_feast_apply_imports_the_declarations_and_nothing_else() -> None:
 
 
 def test_nothing_unpickles() -> None:
-    bad = [found for found in IMPORTS if found.module.partition(".")[0] in {"pickle", "cloudpickle", "dill", "joblib"}]
+    bad = [
+        found
+        for found in all_imports()
+        if found.module.partition(".")[0] in {"pickle", "cloudpickle", "dill", "joblib"}
+    ]
     _refuse(bad, "pickles execute code when read; use a format that does not")

@@ -10,7 +10,7 @@ __all__ = ["present_fingerprints"]
 
 def present_fingerprints(settings: Settings) -> dict[str, str]:
     """Feature view to fingerprint (hex), of every view in the project's registry."""
-    from feast import FeatureStore
+    from rapport.feast.catalog import open_store
 
-    store = FeatureStore(repo_path=str(settings.root))
+    store = open_store(settings)
     return fingerprints_of([*store.list_stream_feature_views(), *store.list_feature_views()])

@@ -69,13 +69,15 @@ def train(
         ModelError: an unknown model name, MLflow away, or not one model could be made (each with its reason).
     """
     disable_telemetry()
+    from rapport.feast.catalog import open_store
+
     config = config or TrainConfig()
     now_us = (clock or SystemClock()).now_us()
     progress(0.0, "opening the registry")
     registry = Registry(settings)
     workshop = Workshop(
         archive=Archive(settings.data_dir / "archive"),
-        store=_feature_store(settings),
+        store=open_store(settings),
         config=config,
         as_of_us=now_us if as_of_us is None else as_of_us,
         now_us=now_us,
@@ -142,9 +144,3 @@ def _register(registry: Registry, draft: Draft, now_us: int) -> Candidate:
         trained_until_us=manifest.trained_until_us,
         metrics=manifest.metrics,
     )
-
-
-def _feature_store(settings: Settings) -> object:
-    from feast import FeatureStore
-
-    return FeatureStore(repo_path=str(settings.root))

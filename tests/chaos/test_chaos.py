@@ -14,7 +14,7 @@ from tests.chaos.run import Run
 from tests.chaos.trial import judge, trial
 from tests.chaos.verdict import check_archive, check_records, check_rows, truth_of
 
-KILLS, EVENTS = 8, 24_000
+KILLS, EVENTS = 6, 15_000
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults.matrix import Cell, Key, Row
+from tests.faults.picture import picture
 from tests.faults.routes import ROUTES
 
-__all__ = ["draw", "table", "write_section"]
+__all__ = ["MEANING", "draw", "table", "write_section"]
 
 _BEGIN, _END = "<!-- fault matrix: written by `make faults` -->", "<!-- end of the fault matrix -->"
 _DECISION: Key = ("POST", "/personalize")
 _USUAL, _WITHOUT, _LATER, _WRONG = "#dcfce7", "#fef9c3", "#fed7aa", "#ef4444"
+MEANING = {_USUAL: "as usual", _WITHOUT: "200, without something", _LATER: "429 or 503, told when", _WRONG: "an error"}
+"""Of the colours."""
 
 
 def table(rows: Sequence[Row], rounds: int) -> str:
@@ -49,34 +52,8 @@ def write_section(page: Path, text: str) -> None:
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
     """Every cell: its colour says what was answered, its figures the median and the longest time in milliseconds."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "rapport"
-    mpl.rcParams["svg.fonttype"] = "none"
-    from matplotlib import pyplot as plt
-
-    keys = list(ROUTES)
-    drawn, panel = plt.subplots(figsize=(2.2 + 0.62 * len(rows), 2.0 + 0.3 * len(keys)), layout="constrained")
-    for x, row in enumerate(rows):
-        for y, key in enumerate(keys):
-            cell = row.cells[key]
-            panel.add_patch(plt.Rectangle((x, y), 1, 1, facecolor=_colour(key, cell), edgecolor="white"))
-            panel.text(x + 0.5, y + 0.5, f"{cell.p50_ms:.0f} · {cell.most_ms:.0f}", ha="center", va="center", size=6)
-    panel.set_xlim(0, len(rows))
-    panel.set_ylim(len(keys), 0)
-    panel.set_xticks(
-        [x + 0.5 for x in range(len(rows))], [row.fault.name for row in rows], rotation=45, ha="left", size=7
-    )
-    panel.set_yticks([y + 0.5 for y in range(len(keys))], [" ".join(key) for key in keys], size=7)
-    panel.xaxis.tick_top()
-    panel.tick_params(length=0)
-    panel.spines[:].set_visible(False)
-    said = {_USUAL: "as usual", _WITHOUT: "200, without something", _LATER: "429 or 503, told when", _WRONG: "an error"}
-    handles = [plt.Rectangle((0, 0), 1, 1, facecolor=colour) for colour in said]
-    drawn.legend(handles, said.values(), loc="outside lower center", ncols=4, frameon=False, fontsize=7)
-    drawn.savefig(path, metadata={"Date": None})
-    plt.close(drawn)
+    cells = [[_shown(key, row.cells[key]) for key in ROUTES] for row in rows]
+    path.write_text(picture([row.fault.name for row in rows], [" ".join(key) for key in ROUTES], cells, MEANING))
 
 
 def _line(row: Row) -> str:
@@ -106,6 +83,10 @@ def _reasons(cell: Cell) -> list[str]:
 
 def _failures(rows: Sequence[Row]) -> int:
     return sum(len(cell.findings) for row in rows for cell in row.cells.values())
+
+
+def _shown(key: Key, cell: Cell) -> tuple[str, str]:
+    return _colour(key, cell), f"{cell.p50_ms:.0f} · {cell.most_ms:.0f}"
 
 
 def _colour(key: Key, cell: Cell) -> str:

@@ -16,7 +16,7 @@ from flows.triggers import Watch, triggers
 from rapport.online import connect
 from rapport.settings import Settings, load_settings
 from rapport.triggers.engine import Engine
-from rapport.triggers.load import parse_cap, parse_triggers
+from rapport.triggers.load import parse_triggers
 from rapport.triggers.store import TriggerStore
 
 # By its whole name: a forked process finds it too.
@@ -58,7 +58,8 @@ triggers:
 
 
 def watch_of(settings: Settings, text: str) -> Watch:
-    return Watch(Engine(parse_triggers(text)), proactive=open_proactive(settings), cap=parse_cap(text))
+    declared, cap = parse_triggers(text)
+    return Watch(Engine(declared), proactive=open_proactive(settings), cap=cap)
 
 
 def die_at(lives: int, root: Path) -> None:

@@ -148,23 +148,23 @@ def check_rows(installation: Installation, sent: Sequence[Message]) -> None:
 
 
 def test_workers_added_removed_and_killed_give_the_rows_of_one(make: Callable[..., Installation]) -> None:
-    sent = some_events(6_000)
+    sent = some_events(3_000)
     many, one = make("many"), make("one")
     with many.workers((0, 1)):
-        many.bus.publish(sent[:2_000])
+        many.bus.publish(sent[:1_000])
         many.until_read()
     # Three, and a fourth by mistake, that has a share which another one has too; one of the three is killed at work.
-    many.bus.publish(sent[2_000:4_000])
+    many.bus.publish(sent[1_000:2_000])
     with many.workers((0, 3), (1, 3), (2, 3), (0, 3)) as running:
         settled = sum(many.bus.counts("accepted:").values())
-        wait_for(lambda: sum(many.bus.counts("accepted:").values()) > settled + 200, timeout_s=100, every_s=0.01)
+        wait_for(lambda: sum(many.bus.counts("accepted:").values()) > settled + 100, timeout_s=100, every_s=0.01)
         running[0].kill()
-        many.bus.publish(sent[4_000:5_000])
+        many.bus.publish(sent[2_000:2_500])
         running.append(many.start(1, 3))
         running[1].kill()
         many.until_read()
     with many.workers((0, 2), (1, 2)):
-        many.bus.publish(sent[5_000:])
+        many.bus.publish(sent[2_500:])
         many.until_read()
     with one.workers((0, 1)):
         one.bus.publish(sent)
@@ -175,7 +175,7 @@ def test_workers_added_removed_and_killed_give_the_rows_of_one(make: Callable[..
 
 
 def test_more_and_fewer_partitions_between_runs(make: Callable[..., Installation]) -> None:
-    sent = some_events(3_000)
+    sent = some_events(1_500)
     many, one = make("many", 1), make("one", 1)
     for at, partitions in enumerate((1, 2, 1)):
         settings = load_settings(
@@ -188,13 +188,13 @@ def test_more_and_fewer_partitions_between_runs(make: Callable[..., Installation
         many.partitions = repartition(settings, partitions).partitions
         many.bus = RedisStreamsBus(many.url, partitions=partitions)
         with many.workers(*((index, partitions) for index in range(partitions))):
-            many.bus.publish(sent[at * 1_000 :][:1_000])
+            many.bus.publish(sent[at * 500 :][:500])
             many.until_read()
     with one.workers((0, 1)):
-        one.bus.publish(sent[:3_000])
+        one.bus.publish(sent[:1_500])
         one.until_read()
     assert many.rows() == one.rows()
-    check_rows(many, sent[:3_000])
+    check_rows(many, sent[:1_500])
 
 
 def _pass(bus: Bus, group: str) -> None:

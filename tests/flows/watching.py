@@ -73,7 +73,7 @@ def minutes(number: float) -> timedelta:
 
 def watch_of(text: str = TRIGGERS) -> Watch:
     """Triggers that need no features."""
-    return Watch(Engine(parse_triggers(text)))
+    return Watch(Engine(parse_triggers(text).triggers))
 
 
 def run_triggers(runtime: Runtime, watch: Watch, store: TriggerStore | None = None) -> None:

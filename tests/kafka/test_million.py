@@ -10,7 +10,7 @@ from rapport.testing.kafka import KafkaServer
 from tests.chaos.world import World
 from tests.kafka.run import KafkaRun
 
-EVENTS = 10_000
+EVENTS = 5_000
 
 
 @pytest.mark.timeout(600)

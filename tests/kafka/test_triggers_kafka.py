@@ -47,7 +47,7 @@ def run(runtime: Runtime) -> None:
     ingest(flow, runtime, drain=True)
     run_main(flow)
     flow = Dataflow("triggers")
-    triggers(flow, runtime, Watch(Engine(parse_triggers(DECLARED))), drain=True)
+    triggers(flow, runtime, Watch(Engine(parse_triggers(DECLARED).triggers)), drain=True)
     run_main(flow)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,15 +11,18 @@ import sys
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from rapport.errors import ServiceError
 from rapport.metrics.catalog import AUDIT, FLOW, INSTALLATION
 from rapport.metrics.snapshot import read_snapshots, snapshots_folder
-from rapport.supervisor import status
+from rapport.supervisor import Phase, down, status
 from rapport.testing.prometheus import prometheus_program
+from rapport.testing.served import wait_for
 from tests.metrics.dashboards import alerts, questions
 from tests.metrics.watched import INTERVAL, Watched, watched
+from tests.ops.processes import belonging_to
 from tests.source_tree import ROOT
 
 pytestmark = pytest.mark.timeout(600)
@@ -30,7 +34,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         prometheus_program()
     except ServiceError as error:
         pytest.skip(f"no Prometheus can be had here: {error}")
-    with watched(tmp_path_factory.mktemp("watched"), seconds=12) as both:
+    with watched(tmp_path_factory.mktemp("watched"), seconds=6) as both:
         yield both
 
 
@@ -143,10 +147,33 @@ def test_a_hung_flow_is_seen_and_one_that_ends_well_is_forgotten(seen: Watched) 
 
 
 def test_the_command_prints_what_the_exporter_serves(seen: Watched) -> None:
-    env = {**os.environ, "RAPPORT_ROOT": str(ROOT), "RAPPORT_DATA_DIR": str(seen.settings.data_dir)}
-    argv = [sys.executable, "-m", "rapport.cli", "metrics"]
-    ended = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ended = _command(seen, "metrics")
     assert ended.returncode == 0, ended.stderr
     assert 'rapport_flow_heartbeat_timestamp_seconds{process="flows",stage="ingest"}' in ended.stdout
     assert 'rapport_lag_events{group="archive"' in ended.stdout
     assert str(seen.settings.data_dir) not in ended.stdout
+
+
+def test_a_killed_supervisor_leaves_nothing_for_ever(seen: Watched) -> None:
+    """The last test of all: it ends the installation."""
+    running = status(seen.settings)
+    assert running
+    process = psutil.Process(running.supervisor.pid)
+    process.kill()
+    wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "still there")
+    left = status(seen.settings)
+    assert left
+    assert left.phase is Phase.FAILED
+    said = _command(seen, "status", "--json")
+    assert said.returncode == 5
+    assert "supervisor is gone" in json.loads(said.stdout)["note"]
+    assert down(seen.settings)
+    assert status(seen.settings) is None
+    assert belonging_to(seen.settings) == []
+    assert not down(seen.settings)
+
+
+def _command(seen: Watched, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "RAPPORT_ROOT": str(ROOT), "RAPPORT_DATA_DIR": str(seen.settings.data_dir)}
+    argv = [sys.executable, "-m", "rapport.cli", *arguments]
+    return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)

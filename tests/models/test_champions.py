@@ -11,6 +11,7 @@ from model_folders import FINGERPRINTS, point, rows
 
 from rapport.errors import ModelRefused
 from rapport.models import Champions, Pointer, read_pointer, write_pointer
+from rapport.testing.served import wait_for
 
 
 def _version(champions: Champions) -> str | None:
@@ -119,8 +120,10 @@ def test_switching_while_others_score(models: Path) -> None:
     for thread in threads:
         thread.start()
     for turn in range(20):
-        point(models, "12"[turn % 2])
+        version = "12"[turn % 2]
+        point(models, version)
         champions.get("propensity")
+        wait_for(lambda version=version: version in seen or failures, "nobody scores with it")
     stop.set()
     for thread in threads:
         thread.join()

@@ -1,8 +1,7 @@
-"""A whole installation, with its real processes: up, killed, up again, down. The tutorial is lived through in it."""
+"""A whole installation, with its real processes, in which the tutorial is lived through: up again, killed, down."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -12,13 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from rapport.errors import ServiceError
 from rapport.settings import Settings, load_settings
 from rapport.supervisor import Health, Phase, State, Wanted, down, status, up
 from rapport.testing.served import wait_for
+from tests.ops.processes import belonging_to
 from tests.source_tree import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -54,37 +53,29 @@ def settings(environment: dict[str, str]) -> Iterator[Settings]:
     down(settings)
 
 
-@pytest.fixture
-def running(settings: Settings) -> State:
-    return up(settings, Wanted(watch=False))
-
-
-def _belonging_to(settings: Settings) -> list[str]:
-    """Command lines of processes that were started for this data folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("RAPPORT_DATA_DIR") == str(settings.data_dir):
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found
-
-
-@pytest.mark.timeout(900)
-def test_tutorial(settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(ROOT)
+@pytest.fixture(scope="module")
+def tutorial(settings: Settings, environment: dict[str, str]) -> str:
+    """Lived through but for its last command, which ends the installation and is given."""
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```", TUTORIAL.read_text(), flags=re.DOTALL | re.MULTILINE)
     assert len(blocks) > 12
-    script: list[str] = []
-    for language, text in blocks:
-        script.append(f"# {language}\n{text}" if language == "python" else _as_python(text))
-    done = subprocess.run([sys.executable, "-c", "\n".join(script)], cwd=ROOT, capture_output=True, text=True)
+    *some, (_, last) = blocks
+    _run(
+        [f"# {language}\n{text}" if language == "python" else _as_python(text) for language, text in some], environment
+    )
+    return str(last)
+
+
+def _run(script: list[str], environment: dict[str, str]) -> None:
+    argv = [sys.executable, "-c", "\n".join(script)]
+    done = subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
-    assert status(settings) is None
-    assert _belonging_to(settings) == []
+
+
+@pytest.fixture
+def running(settings: Settings, tutorial: str) -> State:
+    found = status(settings)
+    assert found
+    return found
 
 
 def _as_python(shell: str) -> str:
@@ -98,7 +89,7 @@ def _as_python(shell: str) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_up_twice_is_one_installation(settings: Settings, running: State) -> None:
     again = up(settings, Wanted(watch=False))
     assert again.supervisor == running.supervisor
@@ -139,34 +130,12 @@ def test_taken_port_is_a_clear_error(settings: Settings, running: State, tmp_pat
     with pytest.raises(ServiceError, match=f"port {settings.port} .* is in use"):
         up(other, Wanted(watch=False))
     assert status(other) is None
-    assert _belonging_to(other) == []
+    assert belonging_to(other) == []
 
 
 @pytest.mark.timeout(600)
-def test_killed_supervisor_leaves_nothing_for_ever(
-    settings: Settings, running: State, environment: dict[str, str]
-) -> None:
-    os.kill(running.supervisor.pid, signal.SIGKILL)
-    wait_for(
-        lambda: not psutil.pid_exists(running.supervisor.pid) or _is_zombie(running.supervisor.pid),
-        "still there",
-        PATIENCE_S,
-    )
-    left = status(settings)
-    assert left
-    assert left.phase is Phase.FAILED
-    said = subprocess.run(
-        [sys.executable, "-m", "rapport.cli", "status", "--json"],
-        env={**os.environ, **environment},
-        capture_output=True,
-    )
-    assert said.returncode == 5
-    assert "supervisor is gone" in json.loads(said.stdout)["note"]
-    assert down(settings)
+def test_the_tutorial_leaves_nothing(settings: Settings, tutorial: str, environment: dict[str, str]) -> None:
+    assert tutorial == "rapport down\n"
+    _run([_as_python(tutorial)], environment)
     assert status(settings) is None
-    assert _belonging_to(settings) == []
-    assert not down(settings)
-
-
-def _is_zombie(pid: int) -> bool:
-    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert belonging_to(settings) == []

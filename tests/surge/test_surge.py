@@ -14,7 +14,7 @@ def test_ten_times_what_can_be_taken(tmp_path: Path) -> None:
     limits = Limits(share=0.1, relief=True, max_lag=1_000, max_length=20_000)
     run = SurgeRun(tmp_path, World(5, CHUNK, 300), limits, print)
     try:
-        outcome = run.go(calibrate=4, before_s=1, surge_s=3, after_s=1)
+        outcome = run.go(calibrate=2, before_s=1, surge_s=2, after_s=1)
     finally:
         run.project.redis.stop()
     print(outcome)

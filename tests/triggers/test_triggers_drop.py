@@ -29,7 +29,7 @@ class World:
     """An engine, its store, and what the features say."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.engine = Engine(parse_triggers(DROP))
+        self.engine = Engine(parse_triggers(DROP).triggers)
         self.store = TriggerStore(client)
         self.store.begin(0)
         self.looked_up = 0

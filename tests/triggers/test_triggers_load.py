@@ -11,7 +11,7 @@ from rapport.errors import DeclarationError
 from rapport.triggers.declared import Cap
 from rapport.triggers.durations import in_words, parse_duration
 from rapport.triggers.file import FILE, topics_in
-from rapport.triggers.load import load_triggers, parse_cap, parse_triggers
+from rapport.triggers.load import Declared, load_triggers, parse_triggers
 from tests.source_tree import ROOT
 
 GOOD = """
@@ -39,16 +39,18 @@ triggers:
 
 
 def test_a_cap_and_what_is_decided() -> None:
-    assert parse_cap(GOOD) is None and not any(trigger.decide for trigger in parse_triggers(GOOD))
+    declared = parse_triggers(GOOD)
+    assert declared.cap is None and not any(trigger.decide for trigger in declared.triggers)
     text = GOOD.replace("version: 1", "version: 1\ncap: {at_most: 2, within: 1 d}").replace(
         "  - name: drop", "    decide: true\n  - name: drop"
     )
-    assert parse_cap(text) == Cap(2, 86_400_000_000)
-    assert [trigger.decide for trigger in parse_triggers(text)] == [False, True, False, False]
+    declared = parse_triggers(text)
+    assert declared.cap == Cap(2, 86_400_000_000)
+    assert [trigger.decide for trigger in declared.triggers] == [False, True, False, False]
 
 
 def test_the_four_kinds_are_read() -> None:
-    cart, surge, drop, urgent = parse_triggers(GOOD)
+    cart, surge, drop, urgent = parse_triggers(GOOD).triggers
     assert [one.kind for one in (cart, surge, drop, urgent)] == ["absence", "features", "drop", "event"]
     assert (cart.quiet_us, cart.expires_us) == (3_600_000_000, 86_400_000_000)
     assert list(drop.features()) == [("v", "a"), ("v", "b")]
@@ -114,16 +116,16 @@ def test_what_is_wrong_is_refused_by_name(before: str, after: str, words: str) -
 
 
 def test_no_file_is_no_triggers(tmp_path: Path) -> None:
-    assert load_triggers(tmp_path) == () and topics_in(tmp_path) == ()
+    assert load_triggers(tmp_path) == Declared() and topics_in(tmp_path) == ()
 
 
 def test_the_demos_triggers_and_those_of_the_page_are_right() -> None:
-    demo = load_triggers(ROOT)
+    demo = load_triggers(ROOT).triggers
     assert [one.name for one in demo] == ["abandoned_cart", "repeated_query", "frustration_surge", "activity_drop"]
     assert topics_in(ROOT) == ("chat_messages", "customer_clicks", "purchase_events")
     page = (ROOT / "docs" / "triggers.md").read_text()
     (declared,) = re.findall(r"^```yaml\n(version: 1\n.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    assert [one.name for one in parse_triggers(declared)] == ["abandoned_cart"]
+    assert [one.name for one in parse_triggers(declared).triggers] == ["abandoned_cart"]
 
 
 @pytest.mark.parametrize("text", ["1 s", "30 min", "1 h", "7 d", "90 s"])

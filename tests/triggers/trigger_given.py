@@ -36,7 +36,7 @@ triggers:
 
 
 def cart_triggers() -> tuple[Trigger, ...]:
-    return parse_triggers(CART)
+    return parse_triggers(CART).triggers
 
 
 def rows(topic: str, *events: dict[str, Any]) -> pa.RecordBatch:

@@ -5,7 +5,6 @@ One audit at a time, by a lock file that the system releases when its holder die
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from rapport.audit.findings import Finding
 from rapport.audit.report import VERSION, AuditReport
 from rapport.clock import from_us
 from rapport.errors import ServiceError
+from rapport.files import write_whole
 from rapport.settings import Settings
 
 __all__ = ["audits_folder", "last_findings", "list_audits", "newest_audit", "only_one", "save"]
@@ -49,10 +49,9 @@ def save(folder: Path, report: AuditReport, page: str, keep: int) -> Path:
         keep: how many audits stay, this one among them.
     """
     path = folder / f"{from_us(report.made_us):{_FORMAT}}.html"
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(path, page.encode())
+    write_whole(path, page.encode())
     # The page first: a report that is there has its page.
-    _write(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(report), indent=1))
+    write_whole(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(report), indent=1))
     for old in list_audits(folder)[:-keep]:
         old.unlink(missing_ok=True)
         old.with_suffix(".html").unlink(missing_ok=True)
@@ -94,10 +93,3 @@ def _newest_first(folder: Path) -> Iterator[AuditReport]:
             continue
         if report.version == VERSION:
             yield report
-
-
-def _write(path: Path, data: bytes) -> None:
-    """A file is there whole, or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    draft.replace(path)

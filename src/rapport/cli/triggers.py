@@ -57,15 +57,13 @@ def _declared(settings: Settings) -> tuple[Trigger, ...]:
     from rapport.triggers.file import FILE
     from rapport.triggers.load import load_triggers
 
-    found = load_triggers(settings.root)
+    found = load_triggers(settings.root).triggers
     if not found:
         raise DeclarationError(f"no triggers are declared: write some into {FILE}")
     return found
 
 
 def _check(settings: Settings, as_json: bool) -> None:
-    from rapport.triggers.load import load_cap
-
     declared = _declared(settings)
     if any(True for trigger in declared for _ in trigger.features()):
         # Feast takes seconds to import.
@@ -73,7 +71,6 @@ def _check(settings: Settings, as_json: bool) -> None:
         from rapport.triggers.features import check_features
 
         check_features(declared, plans_by_topic(open_store(settings)))
-    load_cap(settings.root)
     if settings.delivery_url:
         from rapport.delivery.address import webhook_of
 

@@ -7,12 +7,12 @@ decision names the print of every view that it read.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from rapport.files import write_whole
 from rapport.settings import Settings
 from rapport.windows import Aggregation, Kind, View
 
@@ -49,10 +49,7 @@ def keep_definitions(settings: Settings, views: Iterable[View]) -> dict[str, str
         prints[view.name] = print_of(view)
         path = _path(settings, view.name, prints[view.name])
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}")
-            draft.write_bytes(_encoded(view))
-            draft.replace(path)
+            write_whole(path, _encoded(view))
     return prints
 
 

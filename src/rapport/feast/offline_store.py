@@ -92,20 +92,9 @@ class RapportOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        columns = [*join_key_columns, *feature_name_columns]
-        times = [timestamp_field, created_timestamp_column]
-        return pull_latest_from_table_or_query_ibis(
-            config=config,
-            data_source=data_source,
-            join_key_columns=join_key_columns,
-            feature_name_columns=feature_name_columns,
-            timestamp_field=timestamp_field,
-            created_timestamp_column=created_timestamp_column,
-            start_date=start_date,
-            end_date=end_date,
-            data_source_reader=_batch_reader(config, data_source, columns, times),
-            data_source_writer=_no_writer,
-        )
+        times = timestamp_field, created_timestamp_column
+        pulled = _pulled(config, data_source, join_key_columns, feature_name_columns, *times)
+        return pull_latest_from_table_or_query_ibis(**pulled, start_date=start_date, end_date=end_date)
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -118,20 +107,9 @@ class RapportOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        columns = [*join_key_columns, *feature_name_columns]
-        times = [timestamp_field, created_timestamp_column]
-        return pull_all_from_table_or_query_ibis(
-            config=config,
-            data_source=data_source,
-            join_key_columns=join_key_columns,
-            feature_name_columns=feature_name_columns,
-            timestamp_field=timestamp_field,
-            created_timestamp_column=created_timestamp_column,
-            start_date=start_date,
-            end_date=end_date,
-            data_source_reader=_batch_reader(config, data_source, columns, times),
-            data_source_writer=_no_writer,
-        )
+        times = timestamp_field, created_timestamp_column
+        pulled = _pulled(config, data_source, join_key_columns, feature_name_columns, *times)
+        return pull_all_from_table_or_query_ibis(**pulled, start_date=start_date, end_date=end_date)
 
     @staticmethod
     def offline_write_batch(
@@ -193,6 +171,22 @@ def _metadata(spine: Spine, references: list[str]) -> RetrievalMetadata:
         min_event_timestamp=times.min().to_pydatetime() if known else None,
         max_event_timestamp=times.max().to_pydatetime() if known else None,
     )
+
+
+def _pulled(
+    config: RepoConfig, source: DataSource, keys: list[str], features: list[str], timestamp: str, created: str | None
+) -> dict[str, Any]:
+    """What both ways of pulling are told of a source, whose reader is ours."""
+    return {
+        "config": config,
+        "data_source": source,
+        "join_key_columns": keys,
+        "feature_name_columns": features,
+        "timestamp_field": timestamp,
+        "created_timestamp_column": created,
+        "data_source_reader": _batch_reader(config, source, [*keys, *features], [timestamp, created]),
+        "data_source_writer": _no_writer,
+    }
 
 
 def _batch_reader(

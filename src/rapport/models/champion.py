@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from rapport.errors import ModelRefused
+from rapport.files import write_whole
 from rapport.models.manifest import MANIFEST, read_manifest, sha256_of
 from rapport.models.scorer import Model, load_model
 from rapport.models.segments import Segments, load_segments
@@ -65,13 +65,7 @@ def read_pointer(folder: Path) -> Pointer | None:
 
 def write_pointer(folder: Path, pointer: Pointer) -> None:
     """Replace the pointer in `<models>/<name>`: a reader sees the old one or the new one, whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{_POINTER}.{os.getpid()}.{threading.get_ident()}"
-    with draft.open("wb") as file:
-        file.write(msgspec.json.encode(pointer))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / _POINTER)
+    write_whole(folder / _POINTER, msgspec.json.encode(pointer), lasting=True)
 
 
 class Champions:

@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import msgspec
 
 from rapport.errors import PolicyError
+from rapport.files import write_whole
 from rapport.policy.bundle import FILES, Bundle, digest_of, parse_bundle
 from rapport.settings import Settings
 
@@ -32,12 +30,11 @@ class KeptPolicies:
         Raises:
             OSError: the disk does not take them.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         for data in bundle.texts.values():
             path = self.folder / f"{digest_of(data)}.yaml"
             if not path.is_file():
-                _write(path, data)
-        _write(self.folder / _CURRENT, msgspec.json.encode(dict(bundle.versions)))
+                write_whole(path, data)
+        write_whole(self.folder / _CURRENT, msgspec.json.encode(dict(bundle.versions)))
 
     def find(self, version: str) -> bytes | None:
         """The file of a version (`<declared>-<digest>`); None when it is not kept, or is no longer what it was."""
@@ -72,9 +69,3 @@ class KeptPolicies:
             return self.bundle(versions)
         except (OSError, msgspec.MsgspecError, PolicyError):
             return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    draft.replace(path)

@@ -6,6 +6,7 @@ Feast's objects live in modules that cannot be imported anew, and the supervisor
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from rapport.errors import RapportError
@@ -18,6 +19,8 @@ __all__ = ["main"]
 def main(root: Path) -> int:
     """Apply what `root` declares; a refusal is the last line of the output."""
     disable_telemetry()
+    # Before Feast itself, which it imports faster.
+    import_module("rapport.feast")
     from feast import FeatureStore, repo_operations
     from feast.repo_config import load_repo_config
 
@@ -30,7 +33,7 @@ def main(root: Path) -> int:
     repo_operations.get_repo_files = _declarations
     try:
         # What can be refused without the registry is refused before it is changed.
-        triggers = load_triggers(root)
+        triggers = load_triggers(root).triggers
         config = load_repo_config(root, root / "feature_store.yaml")
         repo_operations.apply_total(config, root, skip_source_validation=True)
         if triggers:

@@ -19,7 +19,7 @@ from pathlib import Path
 from rapport.errors import ServiceError
 from rapport.settings import find_root
 from rapport.testing.certificates import Certificates
-from rapport.testing.java import program
+from rapport.testing.java import BRIEFLY, program
 from rapport.testing.started import Started
 
 __all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars", "kafka_jars"]
@@ -27,9 +27,6 @@ __all__ = ["KAFKA_VERSION", "KafkaServer", "install_jars", "kafka_jars"]
 KAFKA_VERSION = "4.1.0"
 _JARS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}")
 _CLUSTER = "cmFwcG9ydC1rYWZrYS0wMQ"
-_JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""For a process that lives a short time on few cores: the optimizing compiler and the concurrent collector would take a
-third of a core for the first minutes."""
 _START_TIMEOUT_S = 90.0
 _STOP_GRACE_S = 20.0
 _PROPERTIES = """
@@ -160,7 +157,7 @@ class KafkaServer(Started):
         return self._folder / "kafka.log"
 
     def _argv(self, main: str, *arguments: str) -> list[str]:
-        return [program("java"), *_JAVA_OPTIONS, "-cp", f"{self._jars}/*", main, *arguments]
+        return [program("java"), "-Xmx512m", *BRIEFLY, "-cp", f"{self._jars}/*", main, *arguments]
 
     def _run(self, main: str, *arguments: str) -> None:
         ended = subprocess.run(self._argv(main, *arguments), capture_output=True, text=True, timeout=_START_TIMEOUT_S)

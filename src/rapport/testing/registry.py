@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from rapport.errors import ServiceError
-from rapport.testing.java import program
+from rapport.testing.java import BRIEFLY, program
 from rapport.testing.served import free_port
 from rapport.testing.started import Started
 
@@ -57,7 +57,7 @@ class ApicurioServer(Started):
         env = {**os.environ, "QUARKUS_HTTP_PORT": str(self._port), "QUARKUS_HTTP_HOST": "127.0.0.1"}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [program("java"), "-Xmx512m", "-jar", _JAR],
+                [program("java"), "-Xmx512m", *BRIEFLY, "-jar", _JAR],
                 cwd=self._installed,
                 env=env,
                 stdout=log,

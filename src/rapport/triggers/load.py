@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,7 +33,7 @@ from rapport.triggers.durations import parse_duration
 from rapport.triggers.file import FILE
 from rapport.windows.view import Kind
 
-__all__ = ["load_cap", "load_triggers", "parse_cap", "parse_triggers"]
+__all__ = ["Declared", "load_triggers", "parse_triggers"]
 
 _MOST = 100
 _MOST_SENT = 100
@@ -129,26 +129,36 @@ _STRUCTS: dict[str, type[_Closed]] = {
 """By the last key of its path, what an object of the file may have."""
 
 
-def load_triggers(root: Path) -> tuple[Trigger, ...]:
-    """The triggers of the project in `root`; none when it has no such file.
+class Declared(NamedTuple):
+    """What the file declares."""
+
+    triggers: tuple[Trigger, ...] = ()
+    cap: Cap | None = None
+    """How often a customer is sent what triggers decide; None: no limit is declared."""
+
+
+def load_triggers(root: Path) -> Declared:
+    """What the project in `root` declares; nothing when it has no such file.
 
     Raises:
         DeclarationError: the file is wrong; names the trigger, the field, the value and what is allowed.
     """
     text = _text(root)
-    return () if text is None else parse_triggers(text)
+    return Declared() if text is None else parse_triggers(text)
 
 
-def load_cap(root: Path) -> Cap | None:
-    """How often customers of the project in `root` are sent what triggers decide; None: no limit is declared. Errors as
-    of `load_triggers`."""
-    text = _text(root)
-    return None if text is None else parse_cap(text)
-
-
-def parse_cap(text: str) -> Cap | None:
-    """The same in a YAML text."""
-    return _cap(_parsed(text).cap)
+def parse_triggers(text: str) -> Declared:
+    """What a YAML text declares. Errors as of `load_triggers`."""
+    file = _parsed(text)
+    cap = _cap(file.cap)
+    if len(file.triggers) > _MOST:
+        raise DeclarationError(f"{FILE}: {len(file.triggers)} triggers are too many; at most {_MOST}")
+    names: set[str] = set()
+    for trigger in file.triggers:
+        if trigger.name in names:
+            raise DeclarationError(f"{FILE}: two triggers are named {trigger.name!r}: give each its own name")
+        names.add(trigger.name)
+    return Declared(tuple(map(_trigger, file.triggers)), cap)
 
 
 def _cap(given: _Cap | None) -> Cap | None:
@@ -157,20 +167,6 @@ def _cap(given: _Cap | None) -> Cap | None:
     if not 1 <= given.at_most <= _MOST_SENT:
         raise DeclarationError(f"{FILE}, cap.at_most: {given.at_most} is out of range: 1 to {_MOST_SENT} is allowed")
     return Cap(given.at_most, parse_duration(given.within, f"{FILE}, cap.within", least_us=_SECOND_US))
-
-
-def parse_triggers(text: str) -> tuple[Trigger, ...]:
-    """The triggers in a YAML text. Errors as of `load_triggers`."""
-    file = _parsed(text)
-    _cap(file.cap)
-    if len(file.triggers) > _MOST:
-        raise DeclarationError(f"{FILE}: {len(file.triggers)} triggers are too many; at most {_MOST}")
-    names: set[str] = set()
-    for trigger in file.triggers:
-        if trigger.name in names:
-            raise DeclarationError(f"{FILE}: two triggers are named {trigger.name!r}: give each its own name")
-        names.add(trigger.name)
-    return tuple(map(_trigger, file.triggers))
 
 
 def _text(root: Path) -> str | None:
