@@ -150,8 +150,9 @@ raise SystemExit("the disk is on fire")
     running = run(python("weak", code, tmp_path), python("strong", SLEEP, tmp_path)).ready()
     with caplog.at_level(logging.WARNING):
         flag.touch()
-        running.until(lambda: running.state.services[0].health is Health.GIVEN_UP)
+        running.until(lambda: "not started again" in caplog.text)
     assert "the disk is on fire" in caplog.text
+    assert running.state.services[0].health is Health.GIVEN_UP
     assert "not started again" in running.state.services[0].note
     assert running.state.services[1].health is Health.OK
 
