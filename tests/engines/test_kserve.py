@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 from rapport.errors import ServiceError
 from rapport.models import load_model, read_manifest
 from rapport.testing.models import NoiseModels
-from rapport.testing.peers import peer_python
+from rapport.testing.peers import ask_peer, peer_python
 from rapport.testing.project import Project
 from rapport.testing.served import Served
 from tests.serving.serving_world import ROOT, declared
@@ -68,16 +66,7 @@ def told(project: Project, models: NoiseModels, python: Path) -> Iterator[tuple[
         matrix[random.random(matrix.shape) < 0.2] = np.nan
         rows = [[None if np.isnan(value) else value for value in row] for row in matrix.tolist()]
         asked = {"url": served.url, "model": NAME, "columns": columns, "rows": rows, "segment_columns": len(segment)}
-        done = subprocess.run(
-            [str(python), "-I", str(CLIENT)],
-            input=json.dumps(asked),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        yield json.loads(done.stdout.splitlines()[-1]), matrix
+        yield ask_peer(python, CLIENT, asked), matrix
     finally:
         assert served.stop() == 0
 

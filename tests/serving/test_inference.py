@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from bentos.inference import INFER_LIMIT_BYTES
 from rapport.errors import ServiceError
 from rapport.models import load_model, read_manifest
 from rapport.testing.models import NoiseModels
-from rapport.testing.peers import peer_python
+from rapport.testing.peers import ask_peer, peer_python
 from rapport.testing.served import Served, wait_for
 
 NAMES = ("purchase_propensity", "escalation_risk", "segments")
@@ -182,16 +180,7 @@ def test_a_real_client_is_answered(served: Served) -> None:
     names = columns(served, NAMES[0])
     matrix = random_rows(300, len(names)).astype(np.float32)
     asked = {"url": served.url.removeprefix("http://"), "model": NAMES[0], "columns": names, "rows": _listed(matrix)}
-    done = subprocess.run(
-        [str(python), "-I", str(CLIENT)],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = ask_peer(python, CLIENT, asked)
     expected = infer(served, NAMES[0], matrix.astype(np.float64))["outputs"][0]["data"]
     for way, predicted in told["predicted"].items():
         assert predicted == expected, way
