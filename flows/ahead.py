@@ -7,6 +7,7 @@ refuses it anywhere else. Several hops of a partition that follow on each other 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,13 @@ from rapport.errors import BusError
 
 __all__ = ["CommitsAhead", "Refused"]
 
-_MOST_WAITING = 8
-"""Hops that may wait for the transaction before theirs; then the flow waits too."""
+_MOST_WAITING = 32_000
+"""Records that may wait for the transaction before theirs; then the flow waits too."""
+_ENOUGH = _MOST_WAITING // 2
+"""Records that are worth a step at once."""
+_APART_S = 0.05
+"""From the start of a step to that of the next one: a step costs the bus about the same however much it holds. Features
+do not wait for it (`Bus.foretell`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class CommitsAhead:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Hop, Callable[[], None]]] = deque()
         self._under_way = False
+        self._next_s = 0.0
         self._refused: list[Refused] = []
         self._closing = False
         self._failed: Exception | None = None
@@ -62,7 +69,7 @@ class CommitsAhead:
         with self._changed:
             self._waiting.extend(hops)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING or self._failed)
+            self._changed.wait_for(lambda: self._records() < _MOST_WAITING or self._failed)
         self._check()
 
     def refused(self) -> list[Refused]:
@@ -94,6 +101,9 @@ class CommitsAhead:
         if self._thread is not None:
             self._thread.join()
 
+    def _records(self) -> int:
+        return sum(hop.position.hi - hop.expected.hi for hop, _ in self._waiting)
+
     def _check(self) -> None:
         if self._failed is not None:
             raise self._failed
@@ -110,10 +120,13 @@ class CommitsAhead:
     def _step(self) -> bool:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
+            left_s = self._next_s - time.monotonic()
+            self._changed.wait_for(lambda: self._closing or self._records() >= _ENOUGH, max(left_s, 0))
             if not self._waiting:
                 return False
             some = _one_step(self._waiting)
             self._under_way = True
+            self._next_s = time.monotonic() + _APART_S
             self._changed.notify_all()
         refused = self._commit(some)
         with self._changed:

@@ -44,8 +44,9 @@ def to_table(
     except RowCorrupt as error:
         refused = {i: EventError("bad_value", "", f"not a block of checked {name}") for i in error.rows}
         good = [i for i in range(len(values)) if i not in refused]
-        blocks, positions = read_blocks(name, [values[i] for i in good]), [positions[i] for i in good]
-    places = places_of_rows(positions, map(len, blocks))
+        values, positions = [values[i] for i in good], [positions[i] for i in good]
+        blocks = read_blocks(name, values)
+    places = places_of_rows(positions, values)
     return with_source(from_block(name, joined(name, blocks)), partition, *places), refused
 
 

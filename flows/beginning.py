@@ -13,8 +13,8 @@ import redis
 
 from flows.declared import Declared
 from rapport.archive import Archive, archive_writer
-from rapport.bus.protocol import START, Bus, Position
-from rapport.events.block import CHECKED_SUFFIX
+from rapport.bus.protocol import START, Bus, Position, RecordBatch
+from rapport.events.block import CHECKED_SUFFIX, places_of_rows
 from rapport.online import Keeping, Layouts
 
 __all__ = ["Beginning"]
@@ -80,12 +80,13 @@ class Beginning:
         if position == START:
             first = self._bus.reader(topic, partition, START).poll(1)
             name = topic.removesuffix(CHECKED_SUFFIX)
-            position = _before(first.positions[0]) if first else self._archive.position(name, archive_writer(partition))
+            position = _before(first) if first else self._archive.position(name, archive_writer(partition))
             if not self._archive.has_events(name, partition, position):
                 return START
         return position
 
 
-def _before(block: Position) -> Position:
+def _before(block: RecordBatch) -> Position:
     """Before the rows of a block, and not before those of the one in front of it; see rapport.events.block."""
-    return Position(block.hi - 1, 0)
+    hi, lo = (int(part[0]) for part in places_of_rows(block.positions, block.values))
+    return Position(hi, lo - 1) if lo else Position(hi - 1, 0)

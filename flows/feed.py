@@ -18,9 +18,6 @@ __all__ = ["Feed", "Polled"]
 
 RECORDS = 4_000
 """Events of a raw topic that are worked on at a time."""
-_WORTH_A_TURN = 4
-"""While results wait to be committed, this part of what is worked on at a time is worth a turn: less would be committed
-no sooner, and a turn costs milliseconds however little it has."""
 BLOCKS = 8
 """Blocks of a checked topic that are worked on at a time: what as many batches of a raw topic became."""
 
@@ -109,7 +106,7 @@ class Feed:
             place.at = self._start(topic, partition)
             place.reader = self._membership.reader(topic, partition, place.at)
         most = BLOCKS if topic.endswith(CHECKED_SUFFIX) else RECORDS
-        batch = place.reader.poll(most, 1 if self.unfinished is None else most // _WORTH_A_TURN)
+        batch = place.reader.poll(most)
         if batch is None:
             return None
         polled = Polled(batch, place.at, place.turn)

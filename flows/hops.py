@@ -42,7 +42,7 @@ class HopCommitter:
         outputs: Sequence[Message] = (),
         counts: Mapping[str, int] | None = None,
         committed: Callable[[], None] = lambda: None,
-    ) -> None:
+    ) -> Hop:
         """What came of a batch: commit it, now or with the others. `committed` is called when that was done, by
         whichever thread did it."""
         batch = polled.batch
@@ -50,6 +50,7 @@ class HopCommitter:
         self._waiting.append((polled, hop, committed))
         if not self._feed.bus.one_step:
             self.flush()
+        return hop
 
     def flush(self) -> None:
         """Commit what waits."""

@@ -52,16 +52,17 @@ class Ingester:
 
     def _ingest(self, polled: Polled) -> None:
         batch, runtime = polled.batch, self._runtime
-        partitions = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX)
+        partitions, placed = runtime.bus.partitions(batch.topic), runtime.bus.foretells
         try:
             with self._feed.stage.timed(batch.topic):
                 checked = self._patience.call(
-                    lambda: check(batch, partitions, runtime.world_us, runtime.claim, runtime.formats)
+                    lambda: check(batch, partitions, runtime.world_us, runtime.claim, runtime.formats, placed=placed)
                 )
         except Stopped:
             self._feed.rewind(batch.topic, batch.partition)
             return
-        self._committer.add(polled, checked.outputs, checked.counts, lambda: self._measure(batch, checked))
+        hop = self._committer.add(polled, checked.outputs, checked.counts, lambda: self._measure(batch, checked))
+        runtime.bus.foretell(batch.topic + CHECKED_SUFFIX, hop)
 
     def _measure(self, batch: RecordBatch, checked: Checked) -> None:
         stage = self._feed.stage

@@ -153,5 +153,6 @@ def _rows(topic: str, batch: RecordBatch) -> tuple[pa.RecordBatch, Places]:
         # The archive branch reports such records to the dead letters.
         _log.error("%s are left out of the features", error)
         good = [at for at in range(len(batch)) if at not in error.rows]
-        blocks, positions = read_blocks(topic, [values[at] for at in good]), [positions[at] for at in good]
-    return joined(topic, blocks), places_of_rows(positions, map(len, blocks))
+        values, positions = [values[at] for at in good], [positions[at] for at in good]
+        blocks = read_blocks(topic, values)
+    return joined(topic, blocks), places_of_rows(positions, values)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import row
 
+from rapport.bus.placed import place_of, places_of
 from rapport.bus.protocol import Position
 from rapport.clock import to_us
 from rapport.errors import EventError, RowCorrupt
@@ -135,20 +136,33 @@ def test_values_that_are_no_blocks_are_named() -> None:
         assert caught.value.rows == (1,)
 
 
-@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), max_size=6))
-def test_the_places_of_rows_lie_between_the_positions_of_blocks(steps: list[tuple[int, int]]) -> None:
-    """A block comes at least one behind the one before, by offsets; or as many behind as it has rows."""
-    his = list(accumulate(step for step, _ in steps))
-    sizes = [size for _, size in steps]
-    hi, lo = places_of_rows([Position(at, 0) for at in his], sizes)
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), max_size=6), st.integers(0, 6), st.data())
+def test_the_places_of_rows_lie_between_the_positions_of_blocks(
+    steps: list[tuple[int, int]], without: int, data: st.DataObject
+) -> None:
+    """A block comes at least one behind the one before, by offsets; or as many behind as it has rows. Blocks whose rows
+    say their places, those of the raw log, come behind all others, and reach behind their rows."""
+    positions, values, raw = [], [], 0
+    for number, at in enumerate(accumulate(step for step, _ in steps)):
+        size = steps[number][1]
+        places, position = None, Position(at, 0)
+        if number >= without:
+            skipped = data.draw(st.lists(st.integers(1, 3), min_size=size + 1, max_size=size + 1))
+            *taken, reached = accumulate(skipped, initial=raw)
+            places, raw = places_of([Position(offset + 1, 0) for offset in taken[1:]]), reached
+            position = Position(place_of(Position(reached + 1, 0)), at)
+        ((block, _),) = encode_blocks("feedback", rows_of("feedback", [row("feedback")] * size), places)
+        positions.append(position)
+        values.append(block)
+    hi, lo = places_of_rows(positions, values)
     rows = iter(zip(hi.tolist(), lo.tolist(), strict=True))
-    before = (0, 0)
-    for at, size in zip(his, sizes, strict=True):
+    before: tuple[int, int] = (0, 0)
+    for position, (_, size) in zip(positions, steps, strict=True):
         for _ in range(size):
             place = next(rows)
-            assert before < place < (at, 0)
+            assert before < place < position
             before = place
-        before = (at, 0)
+        before = position
     assert next(rows, None) is None
 
 

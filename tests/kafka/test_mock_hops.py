@@ -45,7 +45,7 @@ def scanner(cluster: MockCluster) -> Iterator[Scanner]:
 @pytest.fixture
 def hops(cluster: MockCluster, scanner: Scanner) -> Iterator[KafkaHops]:
     cluster.ensure(["feedback", "out"])
-    made = KafkaHops(cluster, KafkaCounts(cluster, scanner), lambda: "me", lambda records: None)
+    made = KafkaHops(cluster, KafkaCounts(cluster, scanner), lambda: "me")
     yield made
     made.close()
 

@@ -26,6 +26,7 @@ from rapport.bus.kafka_member import KafkaMember
 from rapport.bus.kafka_records import produce
 from rapport.bus.kafka_room import Room
 from rapport.bus.kafka_scan import KafkaReader, Scanner
+from rapport.bus.placed import is_placed, offset_after, on_from
 from rapport.bus.protocol import START, Hop, Message, Position
 from rapport.bus.share import WHOLE, Share
 from rapport.errors import BusError, BusFull, BusUnavailable, PositionMoved
@@ -49,6 +50,7 @@ class KafkaBus:
 
     keeps_read = True
     one_step = True
+    foretells = True
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class KafkaBus:
         self._scanner = Scanner(self._cluster)
         self._counts = KafkaCounts(self._cluster, self._scanner)
         self._room = Room(self._cluster, max_length, groups or {})
-        self._hops = KafkaHops(self._cluster, self._counts, lambda: self._identity, self._hand_over)
+        self._hops = KafkaHops(self._cluster, self._counts, lambda: self._identity)
         self._grown = threading.Condition()
         self._members: dict[str, KafkaMember] = {}
         self._home = home or Path.cwd()
@@ -178,7 +180,7 @@ class KafkaBus:
         found: dict[int, BusError | None] = {}
         for at, hop in enumerate(hops):
             try:
-                self._room.check(hop.outputs)
+                self._room.check([message for message in hop.outputs if not _is_passed_on(hop, message)])
             except BusFull as full:
                 found[at] = full
         member = self._members.get(group)
@@ -191,10 +193,9 @@ class KafkaBus:
         self._room.added([message for at, hop in open_.items() if found[at] is None for message in hop.outputs])
         return [found[at] for at in range(len(hops))]
 
-    def _hand_over(self, records: Sequence[Any]) -> None:
-        """What was committed here goes to those who read it here, without a way over the broker."""
+    def foretell(self, topic: str, hop: Hop) -> None:
         for member in list(self._members.values()):
-            member.hand(records)
+            member.offer(topic, hop)
 
     def _from_outside(self, group: str, hop: Hop) -> BusError | None:
         try:
@@ -213,7 +214,8 @@ class KafkaBus:
         self._cluster.ensure([topic])
         place = (topic, partition)
         first, end = self._cluster.extents([place])[place]
-        offset = min(before.hi - (before.lo == 0), end)
+        # Its own record stays, unless it says that it is behind that.
+        offset = min(before.lo - 1 if is_placed(before) else before.hi - (before.lo == 0), end)
         if offset <= first:
             return 0
         self._cluster.delete_before(topic, partition, offset)
@@ -230,26 +232,26 @@ class KafkaBus:
             BusError: the group has members.
             BusUnavailable
         """
-        oldest = self.oldest(topic)
-        places = [(topic, partition) for partition in oldest]
-        extents, before = self._cluster.extents(places), self._cluster.positions(group, places)
-        moves = {
-            place: oldest[place[1]]
-            for place, at in before.items()
-            if not extents[place].first <= at.hi <= extents[place].end
-        }
+        places = [(topic, partition) for partition in range(self._cluster.partitions)]
+        before = {place[1]: at for place, at in self._cluster.positions(group, places).items()}
+        moves = self.from_oldest(topic, before)
         if moves:
-            self._cluster.move(group, moves)
-        return {place[1]: (before[place], position) for place, position in moves.items()}
+            self._cluster.move(group, {(topic, partition): position for partition, position in moves.items()})
+        return {partition: (before[partition], position) for partition, position in moves.items()}
 
-    def oldest(self, topic: str) -> dict[int, Position]:
-        """By partition, the position before the oldest record that a topic still has.
+    def from_oldest(self, topic: str, positions: Mapping[int, Position]) -> dict[int, Position]:
+        """Where to go on from, in those of some partitions' positions behind which a topic has not got the record.
 
         Raises:
+            BusError: it was made anew too often.
             BusUnavailable
         """
-        extents = self._cluster.extents((topic, partition) for partition in range(self._cluster.partitions))
-        return {partition: Position(extent.first, 0) for (_, partition), extent in extents.items()}
+        extents = self._cluster.extents((topic, partition) for partition in positions)
+        return {
+            partition: on_from(at, extents[topic, partition].first, extents[topic, partition].end)
+            for partition, at in positions.items()
+            if not extents[topic, partition].first <= offset_after(at) <= extents[topic, partition].end
+        }
 
     def _publisher(self) -> Any:
         with self._lock:
@@ -264,6 +266,11 @@ class KafkaBus:
                     )
                 )
             return self._producer
+
+
+def _is_passed_on(hop: Hop, message: Message) -> bool:
+    """Whether a message is a record of the hop that goes on in another partition: of those there are no more then."""
+    return message.topic == hop.topic and message.partition is not None
 
 
 def _moved(group: str, hop: Hop) -> PositionMoved:

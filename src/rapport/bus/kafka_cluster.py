@@ -18,6 +18,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from rapport.bus.kafka_link import KafkaLink, reached, settled
+from rapport.bus.placed import is_placed, offset_after
 from rapport.bus.protocol import Place, Position
 from rapport.errors import BusError, BusUnavailable, SettingsError
 from rapport.events.schema import TOPICS
@@ -29,6 +30,7 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_EVENT_BYTES = 4 * 1024 * 1024
 """Of topics of events as they are sent: an event that is refused has to fit into a dead letter, in base64."""
 _CREATED_WITHIN_S = 10.0
+_PLACE = "place "
 _T = TypeVar("_T")
 
 
@@ -277,9 +279,13 @@ def _whole(offsets: list[Any]) -> list[Any]:
 
 def to_offset(position: Position) -> tuple[int, str]:
     """A position as Kafka commits it: the next offset to read, and in the metadata what an offset cannot say."""
+    if is_placed(position):
+        return offset_after(position), f"{_PLACE}{position.hi}"
     return position.hi, str(position.lo) if position.lo else ""
 
 
 def to_position(offset: int, metadata: str | None) -> Position:
     """The position that was committed."""
+    if metadata and metadata.startswith(_PLACE):
+        return Position(int(metadata.removeprefix(_PLACE)), offset)
     return Position(offset, int(metadata) if metadata and metadata.isdigit() else 0)

@@ -68,7 +68,6 @@ class KafkaHops:
         cluster: the cluster.
         counts: the counters.
         identity: this process's name, the same one after a restart.
-        committed: told of the records of each transaction that was committed, as Kafka's client has them.
     """
 
     def __init__(
@@ -76,10 +75,8 @@ class KafkaHops:
         cluster: KafkaCluster,
         counts: KafkaCounts,
         identity: Callable[[], str],
-        committed: Callable[[Sequence[Any]], None],
     ) -> None:
         self._cluster = cluster
-        self._committed = committed
         self._own = Own(counts)
         self._counts = counts
         self._identity = identity
@@ -225,13 +222,10 @@ class KafkaHops:
         """
         self._open(desk)
         failed: list[Any] = []
-        delivered: list[Any] = []
 
-        def told(error: Any, record: Any) -> None:
+        def told(error: Any, _: Any) -> None:
             if error is not None:
                 failed.append(error)
-            else:
-                delivered.append(record)
 
         producer, link = desk.producer, self._cluster.link
         try:
@@ -249,7 +243,6 @@ class KafkaHops:
                 _again(lambda: producer.commit_transaction(_answer_s(link)))
 
             _within(_GIVEN_UP_S, settle)
-            self._committed(delivered)
         except KafkaException as error:
             raise self._undone(desk, error.args[0], failed) from error
         except BusError:

@@ -17,10 +17,12 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from rapport.bus.kafka_ahead import Ahead
 from rapport.bus.kafka_cluster import KafkaCluster, to_offset
 from rapport.bus.kafka_link import why
-from rapport.bus.kafka_records import next_offset, to_batch
+from rapport.bus.kafka_records import to_batch
 from rapport.bus.kafka_scan import gone
+from rapport.bus.placed import is_ahead, is_placed, offset_after
 from rapport.bus.protocol import START, Hop, Place, Position, RecordBatch
 from rapport.errors import BusError, BusUnavailable, SettingsError
 from rapport.quiet import log_failure
@@ -62,17 +64,9 @@ class _Buffer:
     """Behind the last record that the thread took, or the end where there was none."""
     at: Position | None = None
     """Where the reader was put, and then what was committed: what a hop has to start from."""
-    given: Position | None = None
-    """The last that the reader got."""
-    least: int = 1
-    """What the reader waits for: so many, or that what it got is committed."""
-    own: int = -1
-    """Offset of the last record that this process has committed there."""
-
-    def follows(self, offset: int) -> bool:
-        """Whether nothing can lie between what was taken and this process's record at `offset`: it comes next, or only
-        the mark of the transaction of the record before it, which is this process's too, is between."""
-        return self.next >= 0 and (offset == self.next or (offset == self.next + 1 and self.own == self.next - 1))
+    turn: int = 0
+    """How often the topic was made anew, if it is a raw one."""
+    ahead: Ahead = field(default_factory=Ahead)
 
 
 class KafkaMember:
@@ -124,10 +118,11 @@ class KafkaMember:
             if buffer is not None:
                 self._drop(buffer)
                 buffer.reader = made
-                buffer.wanted = OFFSET_BEGINNING if after == START else next_offset(after)
+                buffer.wanted = OFFSET_BEGINNING if after == START else offset_after(after)
                 buffer.next = -1
-                buffer.at = buffer.given = after
-                buffer.least = 1
+                buffer.at = after
+                buffer.turn = 0 if is_placed(after) else after.lo
+                buffer.ahead.begin(after)
                 self._moved = True
         return made
 
@@ -143,7 +138,9 @@ class KafkaMember:
 
     def ready(self) -> bool:
         """Whether a reader has something; the condition is held."""
-        return self._broken is not None or any(len(buffer.records) >= buffer.least for buffer in self._buffers.values())
+        return self._broken is not None or any(
+            buffer.records or buffer.ahead.ready() for buffer in self._buffers.values()
+        )
 
     def stands(self, hops: Sequence[Hop]) -> tuple[list[Hop], Any]:
         """Those of some hops that start where their place stands, and what a transaction says of this member: when a
@@ -164,8 +161,7 @@ class KafkaMember:
                 buffer = self._buffers.get((hop.topic, hop.partition))
                 if buffer is not None and buffer.at == hop.expected:
                     buffer.at = hop.position
-                    buffer.least = 1
-            self._grown.notify_all()
+                    self._tell_followed((hop.topic, hop.partition), buffer)
 
     def term(self, place: Place) -> int:
         """The number of the term in which a place is ours; 0 when it is not."""
@@ -174,22 +170,16 @@ class KafkaMember:
     def tell(self, hops: Sequence[Hop]) -> None:
         """Let Kafka know of positions, in order, and without waiting for the answer."""
         with self._grown:
-            self._untold.update({(hop.topic, hop.partition): hop.position for hop in hops})
+            for hop in hops:
+                if not is_ahead(hop.position):
+                    self._untold[hop.topic, hop.partition] = hop.position
 
-    def hand(self, records: Sequence[Any]) -> None:
-        """Take records that this process has committed, each if it is certain that it is the next one of its place;
-        otherwise the reading thread gets it from the broker, some milliseconds later."""
-        skipped = len(self._cluster.link.prefix)
+    def offer(self, topic: str, hop: Hop) -> None:
+        """What will be committed of a hop, for whoever reads its partition of `topic` here."""
         with self._grown:
-            for record in records:
-                offset = record.offset()
-                buffer = self._buffers.get((record.topic()[skipped:], record.partition()))
-                if buffer is None:
-                    continue
-                if buffer.reader is not None and buffer.follows(offset):
-                    self._hold(buffer, record)
-                buffer.own = offset
-            self._grown.notify_all()
+            buffer = self._buffers.get((topic, hop.partition))
+            if buffer is not None:
+                buffer.ahead.offer(topic, hop)
 
     def close(self) -> None:
         """Leave; what was told before has arrived then, if Kafka answers."""
@@ -198,23 +188,35 @@ class KafkaMember:
             self._grown.notify_all()
         self._thread.join(timeout=self._cluster.link.timeout_s + 5)
 
-    def take(self, reader: object, topic: str, partition: int, max_records: int, at_least: int) -> RecordBatch | None:
+    def take(self, reader: object, topic: str, partition: int, max_records: int) -> RecordBatch | None:
         """The reader's next records. For _MemberReader."""
         if self._broken is not None:
             raise self._broken
-        with self._grown:
-            buffer = self._buffers.get((topic, partition))
-            if buffer is None or buffer.reader is not reader:
-                return None
-            buffer.least = at_least if buffer.given != buffer.at else 1
-            if len(buffer.records) < buffer.least:
-                return None
-            records = [buffer.records.popleft() for _ in range(min(max_records, len(buffer.records)))]
-            self._held -= len(records)
-            self._held_bytes -= sum(map(len, records))
-            buffer.given = Position.of_offset(records[-1].offset())
-            self._grown.notify_all()
-        return to_batch(topic, partition, records)
+        place = (topic, partition)
+        while True:
+            with self._grown:
+                buffer = self._buffers.get(place)
+                if buffer is None or buffer.reader is not reader:
+                    return None
+                if not buffer.records:
+                    return buffer.ahead.take(topic, partition)
+                records = [buffer.records.popleft() for _ in range(min(max_records, len(buffer.records)))]
+                self._held -= len(records)
+                self._held_bytes -= sum(map(len, records))
+                self._grown.notify_all()
+            batch = to_batch(topic, partition, records, buffer.turn)
+            with self._grown:
+                new = buffer.ahead.new(batch)
+                self._tell_followed(place, buffer)
+            if new is not None:
+                return new
+
+    def _tell_followed(self, place: Place, buffer: _Buffer) -> None:
+        """Have Kafka told of records that were committed after what was done with them; the condition is held."""
+        if buffer.at is not None:
+            reached = buffer.ahead.told(buffer.at)
+            if reached is not None and is_ahead(buffer.at):
+                self._untold[place] = reached
 
     def behind(self, reader: object, topic: str, partition: int) -> int:
         """Records that the reader has not got. For _MemberReader."""
@@ -455,8 +457,8 @@ class _MemberReader:
         self._topic = topic
         self._partition = partition
 
-    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
-        return self._member.take(self, self._topic, self._partition, max_records, at_least)
+    def poll(self, max_records: int) -> RecordBatch | None:
+        return self._member.take(self, self._topic, self._partition, max_records)
 
     def lag(self) -> int:
         return self._member.behind(self, self._topic, self._partition)

@@ -12,10 +12,12 @@ from rapport.bus.kafka_link import KafkaLink
 from rapport.bus.keys import partition_for
 from rapport.bus.protocol import Message, Position, RecordBatch
 from rapport.errors import BusError, SettingsError
+from rapport.events.schema import TOPICS
 
-__all__ = ["next_offset", "produce", "to_batch"]
+__all__ = ["produce", "to_batch"]
 
 _ORIGIN = "origin"
+_PLACE = "place"
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
 
 
@@ -36,7 +38,7 @@ def produce(
                 message.key.encode("utf-8", "replace"),
                 partition_for(message, partitions),
                 on_delivery=told,
-                headers=[(_ORIGIN, message.origin.encode("utf-8", "replace"))] if message.origin else None,
+                headers=_headers(message),
             )
             return
         except BufferError:
@@ -50,8 +52,11 @@ def produce(
             ) from error
 
 
-def to_batch(topic: str, partition: int, records: Sequence[Any]) -> RecordBatch:
+def to_batch(topic: str, partition: int, records: Sequence[Any], turn: int = 0) -> RecordBatch:
     """Records of one partition, in order.
+
+    Args:
+        turn: how often the topic was made anew; the `lo` of positions that are offsets.
 
     Raises:
         SettingsError: their topic does not say when they arrived.
@@ -64,24 +69,40 @@ def to_batch(topic: str, partition: int, records: Sequence[Any]) -> RecordBatch:
             f"records of {topic} carry the times that producers claim: set the topic's message.timestamp.type to "
             "LogAppendTime; those that lie there already have to be sent again, or passed over (`rapport bus seek`)"
         )
+    headers = list(map(Record.headers, records))
     return RecordBatch(
         topic,
         partition,
-        Position.of_offsets(map(Record.offset, records)),
+        _positions(topic, records, headers, turn),
         keys=[str(key, "utf-8", "replace") if key else "" for key in map(Record.key, records)],
         values=[value or b"" for value in map(Record.value, records)],
-        origins=[_origin(headers) if headers else "" for headers in map(Record.headers, records)],
+        origins=[_header(each, _ORIGIN) if each else "" for each in headers],
         arrivals_us=[arrival_us[stamp] for stamp in stamps],
     )
 
 
-def next_offset(after: Position) -> int:
-    """The offset of the first record that comes after a position."""
-    return after.hi
+def _headers(message: Message) -> list[tuple[str, bytes]] | None:
+    found = []
+    if message.origin:
+        found.append((_ORIGIN, message.origin.encode("utf-8", "replace")))
+    if message.place:
+        found.append((_PLACE, b"%d" % message.place))
+    return found or None
 
 
-def _origin(headers: Sequence[tuple[str, bytes]]) -> str:
-    for name, value in headers:
-        if name == _ORIGIN and value:
+def _positions(topic: str, records: Sequence[Any], headers: Sequence[Any], turn: int) -> list[Position]:
+    """Where records are: the place that one says, else its offset. Topics that others write too have offsets only."""
+    positions = Position.of_offsets(map(Record.offset, records), turn)
+    if topic not in TOPICS:
+        for i, each in enumerate(headers):
+            place = _header(each, _PLACE) if each else ""
+            if place:
+                positions[i] = Position(int(place), records[i].offset() + 1)
+    return positions
+
+
+def _header(headers: Sequence[tuple[str, bytes]], name: str) -> str:
+    for each, value in headers:
+        if each == name and value:
             return value.decode("utf-8", "replace")
     return ""

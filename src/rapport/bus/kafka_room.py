@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rapport.bus.kafka_cluster import KafkaCluster
 from rapport.bus.keys import partition_for
+from rapport.bus.placed import offset_after
 from rapport.bus.protocol import Message, Place
 from rapport.errors import BusFull
 
@@ -101,7 +102,7 @@ class Room:
             theirs = [place for place in places if group in self._groups.get(place[0], ())]
             positions = self._cluster.positions(group, theirs)
             for place in theirs:
-                at = positions[place].hi if place in positions else 0
+                at = offset_after(positions[place]) if place in positions else 0
                 slowest[place] = min(at, slowest.get(place, at))
         now_s = time.monotonic()
         with self._lock:

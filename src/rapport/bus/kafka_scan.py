@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from rapport.bus.kafka_cluster import KafkaCluster
 from rapport.bus.kafka_link import why
-from rapport.bus.kafka_records import next_offset, to_batch
+from rapport.bus.kafka_records import to_batch
+from rapport.bus.placed import is_placed, offset_after
 from rapport.bus.protocol import START, Position, RecordBatch
 from rapport.errors import BusUnavailable, RecordsGone
 
@@ -124,17 +125,18 @@ class KafkaReader:
         self._scanner = scanner
         self._topic = topic
         self._partition = partition
-        self._next: int | None = None if after == START else next_offset(after)
+        self._next: int | None = None if after == START else offset_after(after)
+        self._turn = 0 if is_placed(after) else after.lo
         self._end = 0
 
-    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
+    def poll(self, max_records: int) -> RecordBatch | None:
         offset = self._next if self._next is not None else 0
         if self._next is None or offset >= self._end:
             offset = self._look(strict=True)
         if offset >= self._end:
             return None
         found, self._next = self._scanner.read(self, self._topic, self._partition, offset, max_records, self._end)
-        return to_batch(self._topic, self._partition, found) if found else None
+        return to_batch(self._topic, self._partition, found, self._turn) if found else None
 
     def lag(self) -> int:
         """Records behind the position; where more than a few are left it counts offsets, of which each transaction

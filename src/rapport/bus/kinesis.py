@@ -47,6 +47,7 @@ class KinesisBus:
 
     keeps_read = False
     one_step = False
+    foretells = False
 
     def __init__(self, link: KinesisLink, rest: RedisStreamsBus, marks: Marks, raw: Collection[str]) -> None:
         self._link = link
@@ -182,6 +183,9 @@ class KinesisBus:
 
     def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
         return commit_each(self, group, hops)
+
+    def foretell(self, topic: str, hop: Hop) -> None:
+        """Its records have no place before they are committed."""
 
     def continues(self, topic: str, partition: int) -> Sequence[int]:
         return self.streams.ancestors(topic, partition) if topic in self._raw else ()

@@ -62,7 +62,7 @@ class ShardReader:
         self._ended = False
         self._all_seen_s = 0.0
 
-    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
+    def poll(self, max_records: int) -> RecordBatch | None:
         """The next records.
 
         Raises:

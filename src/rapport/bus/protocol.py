@@ -20,7 +20,8 @@ Place: TypeAlias = tuple[str, int]
 
 
 class Position(NamedTuple):
-    """Place of a record in its partition; ordered. Redis Streams: (milliseconds, sequence). Kafka: (offset + 1, 0)."""
+    """Place of a record in its partition; ordered. Redis Streams: (milliseconds, sequence). Kafka: (offset + 1, 0), or
+    what rapport.bus.placed says."""
 
     hi: int
     lo: int
@@ -32,9 +33,9 @@ class Position(NamedTuple):
         return cls(offset + 1, 0)
 
     @classmethod
-    def of_offsets(cls, offsets: Iterable[int]) -> list[Position]:
+    def of_offsets(cls, offsets: Iterable[int], lo: int = 0) -> list[Position]:
         """As `of_offset`, for many: a fraction of the time."""
-        return list(map(partial(tuple.__new__, cls), ((offset + 1, 0) for offset in offsets)))
+        return list(map(partial(tuple.__new__, cls), ((offset + 1, lo) for offset in offsets)))
 
 
 START = Position(0, 0)
@@ -52,6 +53,7 @@ class Message(NamedTuple):
         partition: the partition; None: the key's.
         events: 0, or how many events the value holds. Records of a topic either all have it or none does; where they
             have it, the topic's limit is one of events, and so is a reader's lag if the bus can tell.
+        place: 0, or the `hi` of the position that the record shall have where the bus lets the writer say it.
     """
 
     topic: str
@@ -60,6 +62,7 @@ class Message(NamedTuple):
     origin: str = ""
     partition: int | None = None
     events: int = 0
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,8 @@ class RecordBatch:
 class Reader(Protocol):
     """Reads one partition from a position on."""
 
-    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
+    def poll(self, max_records: int) -> RecordBatch | None:
         """The next records, at most `max_records`; None when there are none now. Never blocks.
-
-        Args:
-            at_least: a reader whose records are at hand gives none while they are fewer and those that it gave before
-                are not committed; others give what they have.
 
         Raises:
             BusUnavailable: the bus does not answer; the reader can be polled again.
@@ -136,6 +135,10 @@ class Bus(Protocol):
 
     one_step: bool
     """Whether `commit_all` makes one step of all hops, and should be given those that came together."""
+
+    foretells: bool
+    """Whether records may say their place (`Message.place`), so that `foretell` lets them be read before they are
+    committed. Those of one partition then have to come from one partition."""
 
     def partitions(self, topic: str) -> int: ...
 
@@ -192,6 +195,10 @@ class Bus(Protocol):
         Raises:
             BusUnavailable: whether a hop was done is not known, for each of them.
         """
+
+    def foretell(self, topic: str, hop: Hop) -> None:
+        """A hop that will be committed, or, after a crash or a refusal, made again of the same records with the same
+        result: whoever of this process reads the hop's partition of `topic` may have what goes there now."""
 
     def continues(self, topic: str, partition: int) -> Sequence[int]:
         """Partitions whose keys this one has taken over, on a bus that splits and merges them; each had been read to

@@ -112,7 +112,7 @@ class RedisReader:
         self.takes = 0
         shared.add(self)
 
-    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
+    def poll(self, max_records: int) -> RecordBatch | None:
         if not self.ready:
             if self._told_empty():
                 return None

@@ -56,6 +56,7 @@ class RedisStreamsBus:
 
     keeps_read = False
     one_step = False
+    foretells = False
 
     def __init__(
         self, redis_url: str, *, partitions: int = 1, max_length: int = 5_000_000, timeout_s: float = 5.0
@@ -180,6 +181,9 @@ class RedisStreamsBus:
 
     def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
         return commit_each(self, group, hops)
+
+    def foretell(self, topic: str, hop: Hop) -> None:
+        """Its records have no place before they are committed."""
 
     def continues(self, topic: str, partition: int) -> Sequence[int]:
         return ()

@@ -50,6 +50,7 @@ def _lag(as_json: bool) -> None:
 
 
 def _seek(group: str, topic: str, as_json: bool) -> None:
+    from rapport.bus.placed import offset_after
     from rapport.supervisor.seek import seek_oldest
 
     moved = seek_oldest(settings_now(), group, topic)
@@ -57,6 +58,7 @@ def _seek(group: str, topic: str, as_json: bool) -> None:
         emit([{"partition": part, "from": list(was), "to": list(now)} for part, was, now in moved])
         return
     for part, was, now in moved:
-        say(f"{group} goes on in {topic}/{part} from the oldest record there is, at {now.hi}; it was at {was.hi}")
+        at, before = offset_after(now), offset_after(was)
+        say(f"{group} goes on in {topic}/{part} from the oldest record there is, at {at}; it was at {before}")
     if not moved:
         say(f"{group} is where it can go on in all of {topic}: nothing was changed")

@@ -2,15 +2,16 @@
 
 | bytes | what |
 |---|---|
-| 0 | version of this format, 1 |
+| 0 | version of this format: 1, or 2 if the rows say their places |
 | 1 to 3 | zeros |
-| 4 to 7 | number of rows |
-| 8 to 11 | CRC-32 of the schema's text: the names and types of the topic's columns, in order |
+| 4 to 7 | number of rows, n |
+| 8 to 11 | CRC-32 of the schema's text: in version 2 "place"; the names and types of the topic's columns, in order |
 | 12 to 15 | CRC-32 of what follows |
-| 16 on | an Arrow record batch in Arrow's IPC format, without its schema |
+| 8 n | version 2: int64[n], the place of each row's raw record (rapport.bus.placed); they ascend |
+| the rest | an Arrow record batch in Arrow's IPC format, without its schema |
 
 Numbers are little-endian. A block of another version or schema is refused, never misread. A row has a place of its own
-in the partition, for marks and for the archive: between the place of the block before and that of its own block.
+in the partition, for marks and for the archive: after the position of the block before, and not after that of its own.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ BLOCK_BYTES = 1 << 19
 
 _HEAD = struct.Struct("<B3xIII")
 _VERSION = 1
+_WITH_PLACES = 2
+_VERSIONS = (_VERSION, _WITH_PLACES)
+_PLACE_BYTES = 8
 _REQUIRED = ("event_id", "customer_id", "event_time_us", "arrival_time_us", "schema_version")
 Places: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 """int64[n] hi and int64[n] lo of the positions of n rows in their partition."""
@@ -70,17 +74,25 @@ def block_schema(topic: str) -> pa.Schema:
     return pa.schema([pa.field(name, arrow_type(kind), name not in _REQUIRED) for name, kind in kinds.items()])
 
 
-def encode_blocks(topic: str, rows: pa.RecordBatch) -> Iterator[tuple[bytes, int]]:
-    """Rows of the topic's block_schema as blocks of about BLOCK_BYTES each, with the number of their rows."""
+def encode_blocks(
+    topic: str, rows: pa.RecordBatch, places: npt.NDArray[np.int64] | None = None
+) -> Iterator[tuple[bytes, int]]:
+    """Rows of the topic's block_schema as blocks of about BLOCK_BYTES each, with the number of their rows.
+
+    Args:
+        places: int64[n], of the rows' raw records; None: the rows go by the positions of their blocks.
+    """
     step = max(1, len(rows) * BLOCK_BYTES // max(1, rows.get_total_buffer_size()))
     for first in range(0, len(rows), step):
         part = rows.slice(first, step)
-        yield _encode(topic, part), len(part)
+        yield _encode(topic, part, None if places is None else places[first : first + step]), len(part)
 
 
-def _encode(topic: str, rows: pa.RecordBatch) -> bytes:
-    content = memoryview(rows.serialize())
-    return _HEAD.pack(_VERSION, len(rows), _schema_crc(topic), crc32(content)) + content
+def _encode(topic: str, rows: pa.RecordBatch, places: npt.NDArray[np.int64] | None) -> bytes:
+    version, content = _VERSION, bytes(memoryview(rows.serialize()))
+    if places is not None:
+        version, content = _WITH_PLACES, places.astype("<i8").tobytes() + content
+    return _HEAD.pack(version, len(rows), _schema_crc(topic, version), crc32(content)) + content
 
 
 def read_blocks(topic: str, values: Sequence[bytes]) -> list[pa.RecordBatch]:
@@ -97,7 +109,7 @@ def read_blocks(topic: str, values: Sequence[bytes]) -> list[pa.RecordBatch]:
             rows=bad,
         )
     schema = block_schema(topic)
-    return [pa.ipc.read_record_batch(pa.py_buffer(value).slice(_HEAD.size), schema) for value in values]
+    return [pa.ipc.read_record_batch(pa.py_buffer(value).slice(_rows_at(value)), schema) for value in values]
 
 
 def joined(topic: str, blocks: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -111,24 +123,30 @@ def joined(topic: str, blocks: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 def rows_in(value: bytes) -> int:
     """How many rows a block says that it has; 1 of a value that is no block."""
-    return int(_HEAD.unpack_from(value)[1]) if len(value) > _HEAD.size and value[0] == _VERSION else 1
+    return int(_HEAD.unpack_from(value)[1]) if len(value) > _HEAD.size and value[0] in _VERSIONS else 1
 
 
-def places_of_rows(positions: Iterable[Position], sizes: Iterable[int]) -> Places:
+def places_of_rows(positions: Iterable[Position], values: Sequence[bytes]) -> Places:
     """The places of the rows of some blocks, one after the other.
 
     Args:
         positions: of the blocks.
-        sizes: their numbers of rows.
+        values: the blocks, which `read_blocks` has read.
 
     Returns:
-        int64[n] hi and int64[n] lo. Row i of a block at (hi, lo) is at (hi - 1, i + 1): after the block before, and
-        not after its own, so that a position that was committed is that of everything up to it.
+        int64[n] hi and int64[n] lo. A row that says its place is at (place, 0), row i of another block at (hi, lo) is
+        at (hi - 1, i + 1): after the block before, and not after its own, so that a position that was committed is
+        that of everything up to it.
     """
-    counts = np.fromiter(sizes, np.int64)
-    his = np.fromiter((position.hi - 1 for position in positions), np.int64, len(counts))
+    counts = np.fromiter(map(rows_in, values), np.int64, len(values))
     first = np.cumsum(counts) - counts
-    return np.repeat(his, counts), np.arange(counts.sum(), dtype=np.int64) - np.repeat(first, counts) + 1
+    his = np.repeat(np.fromiter((position.hi - 1 for position in positions), np.int64, len(counts)), counts)
+    los = np.arange(counts.sum(), dtype=np.int64) - np.repeat(first, counts) + 1
+    for at, count, value in zip(first.tolist(), counts.tolist(), values, strict=True):
+        if _rows_at(value) > _HEAD.size:
+            his[at : at + count] = np.frombuffer(value, "<i8", count, _HEAD.size)
+            los[at : at + count] = 0
+    return his, los
 
 
 def events_of(topic: str, rows: pa.RecordBatch, names: Iterable[str]) -> Events:
@@ -139,12 +157,22 @@ def events_of(topic: str, rows: pa.RecordBatch, names: Iterable[str]) -> Events:
 
 
 @cache
-def _schema_crc(topic: str) -> int:
-    return crc32("\n".join(f"{field.name} {field.type}" for field in block_schema(topic)).encode())
+def _schema_crc(topic: str, version: int) -> int:
+    columns = [f"{field.name} {field.type}" for field in block_schema(topic)]
+    return crc32("\n".join(["place"] * (version == _WITH_PLACES) + columns).encode())
 
 
 def _is_block(topic: str, value: bytes) -> bool:
     if len(value) <= _HEAD.size:
         return False
     version, _, schema, content = _HEAD.unpack_from(value)
-    return (version, schema, content) == (_VERSION, _schema_crc(topic), crc32(memoryview(value)[_HEAD.size :]))
+    if version == _WITH_PLACES and _rows_at(value) == _HEAD.size:
+        return False
+    crcs = (_schema_crc(topic, version), crc32(memoryview(value)[_HEAD.size :]))
+    return version in _VERSIONS and (schema, content) == crcs
+
+
+def _rows_at(value: bytes) -> int:
+    """Where the Arrow record batch of a block begins."""
+    behind = _HEAD.size + _PLACE_BYTES * rows_in(value)
+    return behind if value[:1] == bytes([_WITH_PLACES]) and len(value) > behind else _HEAD.size

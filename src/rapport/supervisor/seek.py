@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rapport.bus.groups import consumers
 from rapport.bus.protocol import START, Position
 from rapport.errors import BusError, ServiceError
 from rapport.settings import Settings
 from rapport.supervisor.control import status
+
+if TYPE_CHECKING:
+    from rapport.bus.kafka import KafkaBus
 
 __all__ = ["seek_oldest"]
 
@@ -39,7 +42,7 @@ def seek_oldest(settings: Settings, group: str, topic: str) -> list[tuple[int, P
 
     bus = KafkaBus.of(settings)
     try:
-        moved = _seek_archive(settings, bus.oldest(topic), topic) if group == "archive" else bus.seek(group, topic)
+        moved = _seek_archive(settings, bus, topic) if group == "archive" else bus.seek(group, topic)
     finally:
         bus.close()
     return [(part, was, now) for part, (was, now) in sorted(moved.items())]
@@ -60,19 +63,18 @@ def _seek_kinesis(settings: Settings, group: str, topic: str) -> list[tuple[int,
     return [(number, was, now) for number, (was, now) in sorted(moved.items())]
 
 
-def _seek_archive(
-    settings: Settings, oldest: Mapping[int, Position], topic: str
-) -> dict[int, tuple[Position, Position]]:
+def _seek_archive(settings: Settings, bus: KafkaBus, topic: str) -> dict[int, tuple[Position, Position]]:
     """The archive keeps its own position: an append of nothing moves it."""
     from rapport.archive import Archive, archive_writer
     from rapport.archive.schema import arrow_schema
 
     archive, name = Archive(settings.data_dir / "archive"), topic.removesuffix(".checked")
-    moved = {}
-    for part, first in oldest.items():
-        writer = archive_writer(part)
-        at = archive.position(name, writer)
-        if START < at < first:
-            archive.append(name, arrow_schema(name).empty_table(), writer=writer, position=first, after=at)
-            moved[part] = (at, first)
-    return moved
+    before = {part: archive.position(name, archive_writer(part)) for part in range(bus.partitions(topic))}
+    before = {part: at for part, at in before.items() if at > START}
+    moves = bus.from_oldest(topic, before)
+    nothing = arrow_schema(name).empty_table()
+    return {
+        part: (before[part], position)
+        for part, position in moves.items()
+        if archive.append(name, nothing, writer=archive_writer(part), position=position, after=before[part])
+    }

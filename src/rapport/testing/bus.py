@@ -29,6 +29,7 @@ class MemoryBus:
 
     keeps_read = False
     one_step = False
+    foretells = False
 
     def __init__(self, *, partitions: int = 1, max_length: int = 5_000_000, clock: Clock | None = None) -> None:
         self._partitions = partitions
@@ -83,6 +84,9 @@ class MemoryBus:
     def commit_all(self, group: str, hops: Sequence[Hop]) -> list[BusError | None]:
         return commit_each(self, group, hops)
 
+    def foretell(self, topic: str, hop: Hop) -> None:
+        """Its records have no place before they are committed."""
+
     def continues(self, topic: str, partition: int) -> Sequence[int]:
         return ()
 
@@ -124,7 +128,7 @@ class _MemoryReader:
         self._partition = partition
         self._position = after
 
-    def poll(self, max_records: int, at_least: int = 1) -> RecordBatch | None:
+    def poll(self, max_records: int) -> RecordBatch | None:
         records = self._bus.after(self._topic, self._partition, self._position)[:max_records]
         if not records:
             return None
