@@ -44,8 +44,9 @@ class Worker:
     def __init__(self, bus: KafkaBus) -> None:
         self.bus = bus
         self.member = bus.join("copy", ["feedback"])
-        self.behind = bus.join("behind", [OUT])
-        wait_for(lambda: bool(self.member.places()) and bool(self.behind.places()))
+        self.behind = bus.join("behind", [OUT], foretold=True)
+        self.patient = bus.join("patient", [OUT])
+        wait_for(lambda: all(member.places() for member in (self.member, self.behind, self.patient)))
         self.at = bus.position("copy", "feedback", 0)
         self.member.reader("feedback", 0, self.at)
         self.read = bus.position("behind", OUT, 0)
@@ -95,7 +96,11 @@ def test_what_will_be_committed_is_read_at_once_and_once(make_bus: MakeBus) -> N
         bus.foretell(OUT, hop)
     assert [value for _, value in worker.look()] == [b"0", b"1", b"2", b"3"]
     assert is_ahead(worker.read) and worker.told() == START and log(bus) == []
+    # An archive, say, has to wait.
+    patient = worker.patient.reader(OUT, 0, START)
+    assert patient.poll(100) is None
     worker.commit(*hops)
+    wait_for(lambda: patient.poll(100) is not None)
     # The first record that was committed is behind the transaction's mark of the one before.
     wait_for(lambda: bool(worker.look()) or worker.told().hi == worker.read.hi)
     assert not is_ahead(worker.told()) and worker.seen == log(bus)
