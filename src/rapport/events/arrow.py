@@ -58,7 +58,8 @@ def to_array(column: Column) -> pa.Array:
 
 def _bools(content: pa.Buffer | None, offset: int, count: int) -> np.ndarray:
     bits = np.frombuffer(content or b"", np.uint8)
-    return np.unpackbits(bits, bitorder="little", count=offset + count)[offset:].view(np.bool_)
+    # Names for its arguments would take as long as the work on a small batch.
+    return np.unpackbits(bits, None, offset + count, "little")[offset:].view(np.bool_)
 
 
 def _strings(array: pa.Array) -> StringArray:

@@ -91,9 +91,11 @@ def _numbered(customers: Sequence[str] | Customers) -> Customers:
         if len(set(customers.ids)) < len(customers.ids):
             raise ValueError("Customers.ids has a customer twice: give each one number")
         return Customers(customers.ids, writable(np.ascontiguousarray(customers.numbers, np.int64)))
-    ids = list(dict.fromkeys(customers))
-    number = dict(zip(ids, range(len(ids)), strict=True))
-    return Customers(ids, np.fromiter(map(number.__getitem__, customers), np.int64, len(customers)))
+    known: dict[str, int] = {}
+    number = known.setdefault
+    # Whoever is new gets the next number.
+    numbers = np.array([number(customer, len(known)) for customer in customers], np.int64)
+    return Customers(list(known), numbers)
 
 
 def _places(positions: Sequence[Position] | Places) -> Places:
