@@ -18,7 +18,6 @@ from flows.declared import Declared, declared_from_json
 from rapport.bus.protocol import Position, RecordBatch
 from rapport.errors import DeclarationError, RowCorrupt
 from rapport.events.block import CHECKED_SUFFIX, Places, events_of, joined, places_of_rows, read_blocks
-from rapport.online.batch import Customers
 from rapport.online.connect import WRITE_TIMEOUT_S
 from rapport.online.keeping import Keeping
 from rapport.online.layouts import Layouts
@@ -46,7 +45,9 @@ class Updater:
         applied: Callable[[str, pa.RecordBatch, ApplyReport], None] = lambda topic, rows, report: None,
     ) -> None:
         self._applied = applied
-        self._plans = declared.plans
+        self._columns = {
+            topic: sorted({name for plan in plans for name in plan.columns}) for topic, plans in declared.plans.items()
+        }
         layouts = Layouts(client, declared.project, declared.all_plans())
         keeping = Keeping(client, declared.project)
         self._writers = {
@@ -66,14 +67,11 @@ class Updater:
         if writer is None:
             return ApplyReport()
         rows, places = _rows(topic, batch)
-        columns = sorted({name for plan in self._plans[topic] for name in plan.columns})
-        customers = rows.column("customer_id").dictionary_encode()
-        whose = Customers(customers.dictionary.to_pylist(), customers.indices.to_numpy())
-        report = writer.apply(whose, places, batch.partition, events_of(topic, rows, columns))
+        customers = rows.column("customer_id").to_pylist()
+        report = writer.apply(customers, places, batch.partition, events_of(topic, rows, self._columns[topic]))
         self._applied(topic, rows, report)
-        for view, rows_damaged in Counter(view for _, view in report.damaged).items():
-            # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.
-            _log.error("%d stored rows of view %s are damaged and were left as they are", rows_damaged, view)
+        if report.damaged:
+            _log_damaged(report)
         return report
 
 
@@ -142,6 +140,12 @@ def batches_by_partition(records: Iterable[tuple[str, int, int, bytes]]) -> Iter
             origins=nothing,
             arrivals_us=[0] * len(offsets),
         )
+
+
+def _log_damaged(report: ApplyReport) -> None:
+    for view, rows in Counter(view for _, view in report.damaged).items():
+        # Customer ids are personal data, and logs are no place for them; `rapport features` shows a damaged row.
+        _log.error("%d stored rows of view %s are damaged and were left as they are", rows, view)
 
 
 def _rows(topic: str, batch: RecordBatch) -> tuple[pa.RecordBatch, Places]:

@@ -1,4 +1,4 @@
-"""A writer takes whose events are, and where they stand, as columns; the same comes out."""
+"""A writer takes where events stand as columns; the same comes out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport.bus.protocol import Position
-from rapport.online import Customers, OnlineWriter, Places
+from rapport.online import OnlineWriter, Places
+from rapport.online.batch import batch_of
 from rapport.online.keys import KeyMaker
 from rapport.testing.feeding import events_of
-from rapport.windows import Aggregation, Kind, View, compile_view
+from rapport.windows import Aggregation, Events, Kind, View, compile_view
 from rapport.windows.packed import sort_by_row
 
 KINDS = {"amount": Kind.INT, "name": Kind.STRING}
@@ -42,29 +43,24 @@ def columns(*positions: tuple[int, int]) -> Places:
 def test_columns_and_objects_give_the_same_rows(client: redis.Redis) -> None:
     positions = [Position(7, n) for n in range(1, 6)]
     OnlineWriter(client, "objects", PLANS).apply(IDS, positions, 3, EVENTS)
-    customers = Customers(["ζ", "nobody", "ben", "anna"], np.array([3, 2, 3, 0, 2]))
-    report = OnlineWriter(client, "columns", PLANS).apply(customers, columns(*positions), 3, EVENTS)
+    report = OnlineWriter(client, "columns", PLANS).apply(IDS, columns(*positions), 3, EVENTS)
     assert (report.events, report.applied, report.rows) == (5, 10, 3)
     for who in set(IDS):
         mine, theirs = (client.hgetall(KeyMaker(project).key(who)) for project in ("columns", "objects"))
         assert mine
         assert mine == theirs
-    assert not client.exists(KeyMaker("columns").key("nobody"))
-    again = OnlineWriter(client, "columns", PLANS).apply(customers, columns(*positions), 3, EVENTS)
+    again = OnlineWriter(client, "columns", PLANS).apply(IDS, columns(*positions), 3, EVENTS)
     assert (again.applied, again.replayed, again.rows) == (0, 10, 0)
 
 
 @pytest.mark.parametrize(
     ("customers", "places", "message"),
     [
-        (Customers(["a", "a"], np.zeros(5, np.int64)), 5, "a customer twice"),
-        (Customers(["a"], np.array([0, 0, 1, 0, 0])), 5, "event 2 is of row 1: 0 to 0 is allowed"),
-        (Customers(["a"], np.array([0, 0, -1, 0, 0])), 5, "event 2 is of row -1"),
-        (Customers(["a"], np.zeros(4, np.int64)), 5, "4 customers, 5 positions, 5 events"),
+        (IDS[:4], 5, "4 customers, 5 positions, 5 events"),
         (IDS, 4, "5 customers, 4 positions, 5 events"),
     ],
 )
-def test_bad_columns(client: redis.Redis, customers: Customers | list[str], places: int, message: str) -> None:
+def test_bad_columns(client: redis.Redis, customers: list[str], places: int, message: str) -> None:
     writer = OnlineWriter(client, "p", PLANS)
     with pytest.raises(ValueError, match=message):
         writer.apply(customers, columns(*((1, n) for n in range(places))), 0, EVENTS)
@@ -74,6 +70,22 @@ def test_columns_of_positions_must_ascend(client: redis.Redis) -> None:
     places = columns((1, 1), (1, 2), (2, 0), (1, 9), (3, 0))
     with pytest.raises(ValueError, match=r"Position\(hi=1, lo=9\) comes after Position\(hi=2, lo=0\)"):
         OnlineWriter(client, "p", PLANS).apply(IDS, places, 0, EVENTS)
+
+
+@given(st.lists(st.sampled_from("abcζ"), max_size=30))
+def test_a_batch_has_the_events_of_each_customer(whose: list[str]) -> None:
+    nothing = np.zeros(len(whose), np.int64)
+    batch = batch_of(whose, columns(*((1, n) for n in range(len(whose)))) if whose else [], 0, Events(nothing))
+    assert batch.customer_ids == list(dict.fromkeys(whose))
+    for number, customer in enumerate(batch.customer_ids):
+        mine = batch.order[batch.groups[number] : batch.groups[number + 1]]
+        assert sorted(mine.tolist()) == [event for event, one in enumerate(whose) if one == customer]
+
+
+def test_a_row_that_there_is_not() -> None:
+    for row in (-1, 1):
+        with pytest.raises(ValueError, match=f"event 1 is of row {row}: 0 to 0 is allowed"):
+            sort_by_row(np.array([0, row]), np.zeros(2, np.int64), 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 3)), max_size=60))

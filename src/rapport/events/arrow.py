@@ -12,6 +12,7 @@ from rapport.windows import Column, Kind, StringArray
 __all__ = ["arrow_type", "to_array", "to_column", "units_of", "valid_of"]
 
 _TYPES = {Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.STRING: pa.string(), Kind.BOOL: pa.bool_()}
+_DTYPES: dict[Kind, type[np.generic]] = {Kind.INT: np.int64, Kind.FLOAT: np.float64}
 _DIGITS = 38
 
 
@@ -25,6 +26,8 @@ def to_column(kind: Kind, array: pa.Array, scale: int = 0) -> Column:
 
     Arrow's memory is used where it can be, so that a column costs no more than looking at its buffers.
     """
+    if array.null_count == len(array):
+        return _nulls(kind, len(array), scale)
     valid = valid_of(array)
     if kind is Kind.DECIMAL:
         return Column(kind, _units(array.cast(arrow_type(kind, scale))), valid, scale)
@@ -33,8 +36,7 @@ def to_column(kind: Kind, array: pa.Array, scale: int = 0) -> Column:
     content = array.buffers()[1]
     if kind is Kind.BOOL:
         return Column(kind, _bools(content, array.offset, len(array)), valid)
-    dtype = np.float64 if kind is Kind.FLOAT else np.int64
-    return Column(kind, np.frombuffer(content or b"", dtype)[array.offset : array.offset + len(array)], valid)
+    return Column(kind, np.frombuffer(content or b"", _DTYPES[kind])[array.offset : array.offset + len(array)], valid)
 
 
 def valid_of(array: pa.Array) -> np.ndarray:
@@ -56,9 +58,20 @@ def to_array(column: Column) -> pa.Array:
     return wide.cast(pa.string())
 
 
+def _nulls(kind: Kind, count: int, scale: int) -> Column:
+    """A column without a value: in a small batch most are, as each type of event has fields of its own."""
+    valid = np.zeros(count, np.bool_)
+    if kind is Kind.STRING:
+        return Column(kind, StringArray(np.zeros(0, np.uint8), np.zeros(count + 1, np.int64)), valid)
+    if kind is Kind.DECIMAL:
+        return Column(kind, np.zeros(count, np.int64), valid, scale)
+    return Column(kind, valid if kind is Kind.BOOL else np.zeros(count, _DTYPES[kind]), valid)
+
+
 def _bools(content: pa.Buffer | None, offset: int, count: int) -> np.ndarray:
     bits = np.frombuffer(content or b"", np.uint8)
-    return np.unpackbits(bits, bitorder="little", count=offset + count)[offset:].view(np.bool_)
+    # Names for its arguments would take as long as the work on a small batch.
+    return np.unpackbits(bits, None, offset + count, "little")[offset:].view(np.bool_)
 
 
 def _strings(array: pa.Array) -> StringArray:

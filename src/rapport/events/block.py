@@ -59,6 +59,7 @@ _PLACE_BYTES = 8
 _REQUIRED = ("event_id", "customer_id", "event_time_us", "arrival_time_us", "schema_version")
 Places: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 """int64[n] hi and int64[n] lo of the positions of n rows in their partition."""
+_NONE = np.zeros(0, np.int64)
 
 
 @cache
@@ -138,15 +139,16 @@ def places_of_rows(positions: Iterable[Position], values: Sequence[bytes]) -> Pl
         at (hi - 1, i + 1): after the block before, and not after its own, so that a position that was committed is
         that of everything up to it.
     """
-    counts = np.fromiter(map(rows_in, values), np.int64, len(values))
-    first = np.cumsum(counts) - counts
-    his = np.repeat(np.fromiter((position.hi - 1 for position in positions), np.int64, len(counts)), counts)
-    los = np.arange(counts.sum(), dtype=np.int64) - np.repeat(first, counts) + 1
-    for at, count, value in zip(first.tolist(), counts.tolist(), values, strict=True):
+    his, los = [_NONE], [_NONE]
+    for position, value in zip(positions, values, strict=True):
+        count = rows_in(value)
         if _rows_at(value) > _HEAD.size:
-            his[at : at + count] = np.frombuffer(value, "<i8", count, _HEAD.size)
-            los[at : at + count] = 0
-    return his, los
+            his.append(np.frombuffer(value, "<i8", count, _HEAD.size))
+            los.append(np.zeros(count, np.int64))
+        else:
+            his.append(np.full(count, position.hi - 1))
+            los.append(np.arange(1, count + 1))
+    return np.concatenate(his), np.concatenate(los)
 
 
 def events_of(topic: str, rows: pa.RecordBatch, names: Iterable[str]) -> Events:
@@ -175,4 +177,4 @@ def _is_block(topic: str, value: bytes) -> bool:
 def _rows_at(value: bytes) -> int:
     """Where the Arrow record batch of a block begins."""
     behind = _HEAD.size + _PLACE_BYTES * rows_in(value)
-    return behind if value[:1] == bytes([_WITH_PLACES]) and len(value) > behind else _HEAD.size
+    return behind if len(value) > behind and value[0] == _WITH_PLACES else _HEAD.size

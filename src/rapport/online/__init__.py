@@ -1,6 +1,6 @@
 """Rows of tiles in Redis: written exactly once in effect, read as of a time. docs/online-store.md has the layout."""
 
-from rapport.online.batch import Customers, Places
+from rapport.online.batch import Places
 from rapport.online.connect import WRITE_TIMEOUT_S, connect, connect_async
 from rapport.online.deletion import delete_customer
 from rapport.online.keeping import Keeping, Kept
@@ -19,7 +19,6 @@ __all__ = [
     "PRESENT",
     "WRITE_TIMEOUT_S",
     "ApplyReport",
-    "Customers",
     "FeatureRows",
     "FeatureValue",
     "Keeping",

@@ -73,11 +73,14 @@ class Advance:
         self._workspace = workspace
         self._layouts = layouts
         self._head = buffer_of(head_of(plan))
+        self._begun: Gap | None = None
+        self._how = how_to_begin(None)
 
     def begin(self, batch: Batch, begun: Gap | None = None) -> None:
         """Turn to a batch. `begun`: what the row of a customer lacks of whom nothing is stored."""
         self._batch = batch
-        self._how = how_to_begin(begun)
+        if begun != self._begun:
+            self._begun, self._how = begun, how_to_begin(begun)
         self._events = pack_events(self.plan, batch.events)
 
     def rows(self, first: int, change: Change) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +16,11 @@ from rapport.windows import Events
 from rapport.windows.compiled import jit, writable
 from rapport.windows.packed import sort_by_row
 
-__all__ = ["Batch", "Customers", "Places", "batch_of"]
+__all__ = ["Batch", "Places", "batch_of"]
 
 
 Places: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Positions of n events as columns: integers hi[n] and lo[n]."""
-
-
-class Customers(NamedTuple):
-    """Whose n events are, as Arrow's dictionary encoding has it.
-
-    Attributes:
-        ids: k customers, none twice.
-        numbers: int64[n], the place in `ids` of each event's customer.
-    """
-
-    ids: list[str]
-    numbers: Longs
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +51,11 @@ class Batch:
         return Batch(ids, self.partition, self.places, self.events, np.concatenate(parts), groups)
 
 
-def batch_of(
-    customers: Sequence[str] | Customers, positions: Sequence[Position] | Places, partition: int, events: Events
-) -> Batch:
+def batch_of(customers: Sequence[str], positions: Sequence[Position] | Places, partition: int, events: Events) -> Batch:
     """The batch.
 
     Raises:
-        ValueError: lengths differ, positions do not ascend, the partition is not 0 to 65535, a customer is there twice
-            or an event's customer not at all.
+        ValueError: lengths differ, positions do not ascend, or the partition is not 0 to 65535.
     """
     ids, numbers = _numbered(customers)
     hi, lo = _places(positions)
@@ -86,14 +71,13 @@ def batch_of(
     return Batch(ids, partition, (hi, lo), events, order, groups)
 
 
-def _numbered(customers: Sequence[str] | Customers) -> Customers:
-    if isinstance(customers, Customers):
-        if len(set(customers.ids)) < len(customers.ids):
-            raise ValueError("Customers.ids has a customer twice: give each one number")
-        return Customers(customers.ids, writable(np.ascontiguousarray(customers.numbers, np.int64)))
-    ids = list(dict.fromkeys(customers))
-    number = dict(zip(ids, range(len(ids)), strict=True))
-    return Customers(ids, np.fromiter(map(number.__getitem__, customers), np.int64, len(customers)))
+def _numbered(customers: Sequence[str]) -> tuple[list[str], Longs]:
+    """The customers, none twice, and int64[n]: the number of each event's."""
+    known: dict[str, int] = {}
+    number = known.setdefault
+    # Whoever is new gets the next number.
+    numbers = np.array([number(customer, len(known)) for customer in customers], np.int64)
+    return list(known), numbers
 
 
 def _places(positions: Sequence[Position] | Places) -> Places:

@@ -14,7 +14,7 @@ import numpy as np
 from rapport.bus.protocol import Position
 from rapport.errors import Fenced
 from rapport.online.advance import Advance, Change
-from rapport.online.batch import Batch, Customers, Places, batch_of
+from rapport.online.batch import Batch, Places, batch_of
 from rapport.online.cache import Known, RowCache
 from rapport.online.fence import RowStore, Session
 from rapport.online.keeping import Keeping
@@ -104,7 +104,7 @@ class OnlineWriter:
 
     def apply(
         self,
-        customers: Sequence[str] | Customers,
+        customers: Sequence[str],
         positions: Sequence[Position] | Places,
         partition: int,
         events: Events,
@@ -112,13 +112,13 @@ class OnlineWriter:
         """Add n events of one partition to their customers' rows. Safe to repeat, whole or in part.
 
         Args:
-            customers: whose event each is: the customers' ids, event by event, or numbered.
+            customers: whose event each is: n customers' ids.
             positions: place of each event in the partition, ascending; or as two columns.
             partition: 0 to 65535.
             events: n events with the columns that the plans need.
 
         Raises:
-            ValueError: lengths differ, positions do not ascend, or numbers are not those of customers.
+            ValueError: lengths differ, positions do not ascend, or the partition is out of range.
             StoreUnavailable: Redis does not answer; call again with the same events.
             Fenced: other workers kept writing the same rows; call again with the same events.
         """
