@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import numpy as np
 import pyarrow as pa
 
 from rapport.windows import Column, Kind, StringArray
 
-__all__ = ["arrow_type", "to_array", "to_column", "units_of", "valid_of"]
+__all__ = ["arrow_type", "bits", "to_array", "to_column", "units_of", "valid_of"]
 
 _TYPES = {Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.STRING: pa.string(), Kind.BOOL: pa.bool_()}
 _DIGITS = 38
@@ -52,7 +50,7 @@ def to_array(column: Column) -> pa.Array:
         return pa.array(np.ascontiguousarray(column.values), _TYPES[column.kind], mask=~column.valid)
     strings: StringArray = column.values
     offsets, data = pa.py_buffer(strings.offsets), pa.py_buffer(np.ascontiguousarray(strings.data))
-    wide = pa.Array.from_buffers(pa.large_string(), len(column), [_bits(column), offsets, data])
+    wide = pa.Array.from_buffers(pa.large_string(), len(column), [pa.py_buffer(bits(column.valid)), offsets, data])
     return wide.cast(pa.string())
 
 
@@ -77,9 +75,9 @@ def _units(array: pa.Array) -> np.ndarray:
 
 def units_of(array: pa.Array, fill: int) -> np.ndarray | None:
     """int64[n], decimals in units of their last place, `fill` for null; None when one of them needs more bits."""
-    words = _words(array.fill_null(Decimal(fill)) if array.null_count else array)
+    words, valid = _words(array), valid_of(array)
     low, high = words[::2], words[1::2]
-    return low if (high == low >> 63).all() else None
+    return np.where(valid, low, fill) if ((high == low >> 63) | ~valid).all() else None
 
 
 def _words(array: pa.Array) -> np.ndarray:
@@ -91,9 +89,10 @@ def _decimals(column: Column) -> pa.Array:
     words = np.empty(2 * len(column), np.int64)
     words[::2] = column.values
     words[1::2] = column.values >> 63
-    buffers = [_bits(column), pa.py_buffer(words)]
+    buffers = [pa.py_buffer(bits(column.valid)), pa.py_buffer(words)]
     return pa.Array.from_buffers(arrow_type(column.kind, column.scale), len(column), buffers)
 
 
-def _bits(column: Column) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(column.valid, bitorder="little"))
+def bits(mask: np.ndarray) -> np.ndarray:
+    """uint8[ceil(n / 8)] of a bool[n], as Arrow has them."""
+    return np.packbits(mask, bitorder="little")
