@@ -35,13 +35,15 @@ Values: TypeAlias = Numbers | Sequence[Any]
 
 def to_arrays(columns: Mapping[str, Values], kinds: Mapping[str, Kind]) -> dict[str, pa.Array]:
     """The columns by name, all of them equally long, as arrays of the Arrow types of their kinds."""
-    alike: dict[tuple[Kind, bool], list[str]] = defaultdict(list)
+    alike: dict[int, list[str]] = defaultdict(list)
     for name, values in columns.items():
-        alike[kinds[name], isinstance(values, Numbers)].append(name)
+        # A number, as to hash a member of an enum takes longer than all else here.
+        alike[2 * kinds[name] + isinstance(values, Numbers)].append(name)
     arrays: dict[str, pa.Array] = {}
-    for (kind, in_numpy), names in alike.items():
-        convert = _numbers if in_numpy else _values
-        whole = convert([columns[name] for name in names], arrow_type(kind))
+    for names in alike.values():
+        together: list[Any] = [columns[name] for name in names]
+        convert = _numbers if isinstance(together[0], Numbers) else _values
+        whole = convert(together, arrow_type(kinds[names[0]]))
         n = len(whole) // len(names)
         arrays |= {name: whole.slice(i * n, n) for i, name in enumerate(names)}
     return arrays

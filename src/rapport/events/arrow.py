@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from rapport.windows import Column, Kind, StringArray
 
-__all__ = ["arrow_type", "bits", "to_array", "to_column", "units_of", "valid_of"]
+__all__ = ["arrow_type", "bits", "to_array", "to_column", "valid_of", "words_of"]
 
 _TYPES = {Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.STRING: pa.string(), Kind.BOOL: pa.bool_()}
 _DIGITS = 38
@@ -70,17 +70,10 @@ def _strings(array: pa.Array) -> StringArray:
 
 def _units(array: pa.Array) -> np.ndarray:
     """int64[n], decimals in units of their last place: the low word of Arrow's 128 bits."""
-    return _words(array)[::2]
+    return words_of(array)[::2]
 
 
-def units_of(array: pa.Array, fill: int) -> np.ndarray | None:
-    """int64[n], decimals in units of their last place, `fill` for null; None when one of them needs more bits."""
-    words, valid = _words(array), valid_of(array)
-    low, high = words[::2], words[1::2]
-    return np.where(valid, low, fill) if ((high == low >> 63) | ~valid).all() else None
-
-
-def _words(array: pa.Array) -> np.ndarray:
+def words_of(array: pa.Array) -> np.ndarray:
     """int64[2 n], Arrow's 128 bits of decimals."""
     return np.frombuffer(array.buffers()[1] or b"", np.int64)[2 * array.offset :][: 2 * len(array)]
 
