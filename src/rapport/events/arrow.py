@@ -87,5 +87,5 @@ def _decimals(column: Column) -> pa.Array:
 
 
 def bits(mask: np.ndarray) -> np.ndarray:
-    """uint8[ceil(n / 8)] of a bool[n], as Arrow has them."""
-    return np.packbits(mask, bitorder="little")
+    """uint8[..., ceil(n / 8)] of a bool[..., n], as Arrow has them."""
+    return np.packbits(mask, axis=-1, bitorder="little")
