@@ -52,6 +52,7 @@ class CommitsAhead:
         self._waiting: deque[tuple[Hop, Callable[[], None]]] = deque()
         self._under_way = False
         self._next_s = 0.0
+        self._records = 0
         self._refused: list[Refused] = []
         self._closing = False
         self._failed: Exception | None = None
@@ -68,8 +69,9 @@ class CommitsAhead:
             self._thread.start()
         with self._changed:
             self._waiting.extend(hops)
+            self._records += sum(map(_records, hops))
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._records() < _MOST_WAITING or self._failed)
+            self._changed.wait_for(lambda: self._records < _MOST_WAITING or self._failed)
         self._check()
 
     def refused(self) -> list[Refused]:
@@ -101,9 +103,6 @@ class CommitsAhead:
         if self._thread is not None:
             self._thread.join()
 
-    def _records(self) -> int:
-        return sum(hop.position.hi - hop.expected.hi for hop, _ in self._waiting)
-
     def _check(self) -> None:
         if self._failed is not None:
             raise self._failed
@@ -121,10 +120,11 @@ class CommitsAhead:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             left_s = self._next_s - time.monotonic()
-            self._changed.wait_for(lambda: self._closing or self._records() >= _ENOUGH, max(left_s, 0))
+            self._changed.wait_for(lambda: self._closing or self._records >= _ENOUGH, max(left_s, 0))
             if not self._waiting:
                 return False
             some = _one_step(self._waiting)
+            self._records -= sum(_records(one) for each in some.values() for one in each)
             self._under_way = True
             self._next_s = time.monotonic() + _APART_S
             self._changed.notify_all()
@@ -148,6 +148,12 @@ class CommitsAhead:
             for _, committed in each:
                 committed()
         return refused
+
+
+def _records(waiting: tuple[Hop, Callable[[], None]]) -> int:
+    """How many records a hop has gone over."""
+    hop, _ = waiting
+    return hop.position.hi - hop.expected.hi
 
 
 def _one_step(

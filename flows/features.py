@@ -95,7 +95,10 @@ def features(flow: Dataflow, runtime: Runtime, declared: Declared, *, drain: boo
     topics = [topic + CHECKED_SUFFIX for topic in TOPICS]
     client = connect(runtime.settings, timeout_s=WRITE_TIMEOUT_S)
     beginning = Beginning(bus, runtime.archive, GROUP, declared, client, runtime.world_us)
-    feed = Feed(bus, GROUP, topics, beginning.start, runtime.stop, share=runtime.share, measures=runtime.measures)
+    # What is applied and not committed yet is read again if it has to be, and the rows' marks know it.
+    feed = Feed(
+        bus, GROUP, topics, beginning.start, runtime.stop, share=runtime.share, measures=runtime.measures, foretold=True
+    )
 
     since_in_world = SinceInWorld(runtime.world_us)
 

@@ -57,6 +57,7 @@ class Feed:
         stop: set when the flow shall end.
         share: which of the topics' partitions; the others are read by other processes.
         measures: of the process; the group's stage is the feed's `stage`.
+        foretold: read what this process will commit before it is committed, where the bus can have that.
     """
 
     def __init__(
@@ -69,13 +70,14 @@ class Feed:
         *,
         share: Share = WHOLE,
         measures: Measures | None = None,
+        foretold: bool = False,
     ) -> None:
         self.bus = bus
         self.stage = (measures or Measures()).stage(group)
         self.stop = stop
         self.unfinished: Callable[[], bool] | None = None
         """Whether what was read may still have to be read again; None where it is committed before more is read."""
-        self._membership = bus.join(group, topics, share)
+        self._membership = bus.join(group, topics, share, foretold=foretold)
         self._terms: Mapping[Place, int] = {}
         self._start = start
         self._state: dict[Place, _Place] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from flows.check import Checked, check
 from rapport.bus import Position, RecordBatch
 from rapport.bus.keys import partition_of
+from rapport.bus.placed import place_of
 from rapport.dead_letters import DEAD_LETTERS
-from rapport.events.block import read_blocks
+from rapport.events.block import places_of_rows, read_blocks
+from rapport.events.decode import decode
 
 
 def batch_of(values: Sequence[bytes], *, origin: str = "", first: int = 1) -> RecordBatch:
@@ -87,6 +90,46 @@ def test_events_go_to_the_partitions_of_their_customers() -> None:
     }
     assert len(found) == len(outputs) == 7
     assert found == {part: [who for who in people if partition_of(who, 7) == part] for part in range(7)}
+
+
+PEOPLE = st.tuples(st.integers(0, 9), st.sampled_from(["anna", "ben", "cleo", "dora"])).map(
+    lambda one: feedback(f"e{one[0]} {one[1]}", one[1])
+)
+
+
+@given(st.lists(st.one_of(PEOPLE, ANY), min_size=1, max_size=30), st.integers(0, 3), st.integers(0, 2))
+def test_rows_say_the_places_of_their_records_and_other_partitions_events_are_passed_on(
+    values: list[bytes], first: int, turn: int
+) -> None:
+    partitions, memory = 2, Memory()
+    batch = batch_of(values, origin="run", first=first)
+    batch.positions[:] = [position._replace(lo=turn) for position in batch.positions]
+    here = check(batch, partitions, identity, memory, placed=True)
+    blocks = [message for message in here.outputs if message.topic == "feedback.checked"]
+    passed_on = [message for message in here.outputs if message.topic == "feedback"]
+    rows = rows_of(here)
+    assert {partition_of(row["customer_id"], partitions) for row in rows} <= {0}
+    assert {message.partition for message in blocks} <= {0} and {message.partition for message in passed_on} <= {1}
+    # A row's place is that of its record, and what is read next comes behind the last block.
+    positions = [Position(message.place, 9) for message in blocks]
+    places, los = places_of_rows(positions, [message.value for message in blocks])
+    record = {place_of(position): value for position, value in zip(batch.positions, values, strict=True)}
+    assert [decode("feedback", record[place]).event_id for place in places.tolist()] == [
+        row["event_id"] for row in rows
+    ]
+    assert not los.any() and (not blocks or blocks[-1].place == place_of(batch.positions[-1]))
+    assert all(
+        message.place >= places_of_rows([positions[i]], [message.value])[0][-1] for i, message in enumerate(blocks)
+    )
+    there = RecordBatch(
+        "feedback", 1, [Position(i + 1, 0) for i in range(len(passed_on))], [one.key for one in passed_on],
+        [one.value for one in passed_on], [one.origin for one in passed_on], [1_800_000_000_000_000] * len(passed_on),
+    )  # fmt: skip
+    rest = check(there, partitions, identity, memory, placed=True)
+    assert not any(message.topic == "feedback" for message in rest.outputs)
+    whole = check(batch, partitions, identity, Memory())
+    assert sorted(rows + rows_of(rest), key=str) == sorted(rows_of(whole), key=str)
+    assert Counter(here.counts) + Counter(rest.counts) == Counter(whole.counts)
 
 
 def test_arrival_is_the_worlds_time() -> None:

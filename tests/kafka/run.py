@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from rapport.bus import Bus, open_bus
 from rapport.bus.groups import consumers
+from rapport.bus.kafka_link import KafkaLink
 from rapport.clock import WORLD_CLOCK_KEY, WorldClock
 from rapport.dead_letters import DEAD_LETTERS
 from rapport.errors import BusUnavailable
@@ -26,6 +27,7 @@ from rapport.testing.project import Project
 from tests.chaos.producer import Sent
 from tests.chaos.verdict import check_archive, check_rows, check_sample, truth_of
 from tests.chaos.world import NOW_US, TOPICS, World
+from tests.kafka.ahead import rows_ahead
 from tests.kafka.processes import forking, start_archive, start_producer, start_worker
 
 __all__ = ["KafkaRun", "Outcome"]
@@ -48,6 +50,8 @@ class Outcome:
     rows_of_oracle: int = 0
     faults: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    ahead: int = 0
+    """Rows that had seen uncommitted events when a worker was killed."""
 
 
 class KafkaRun:
@@ -117,6 +121,7 @@ class KafkaRun:
         if kind == "kill worker":
             self._running[0].kill()
             self._running[0].join()
+            self.outcome.ahead += self._rows_ahead()
             self._running[0] = self._worker()
         elif kind == "kill archive":
             self._running[1].kill()
@@ -134,6 +139,11 @@ class KafkaRun:
             process.join()
         else:
             raise ValueError(f"nothing is known of {kind!r}")
+
+    def _rows_ahead(self) -> int:
+        link = KafkaLink(self._server.bootstrap)
+        customers = [self.world.customer(number) for number in range(min(200, self.world.customers))]
+        return rows_ahead(self.project, link, int(self.environment["RAPPORT_PARTITIONS"]), customers)
 
     def _end(self) -> None:
         for process in self._running:

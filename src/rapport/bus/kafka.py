@@ -71,6 +71,7 @@ class KafkaBus:
         self._hops = KafkaHops(self._cluster, self._counts, lambda: self._identity)
         self._grown = threading.Condition()
         self._members: dict[str, KafkaMember] = {}
+        self._foretold: dict[str, bool] = {}
         self._home = home or Path.cwd()
         self._identity = _identity(self._home, 0)
         self._lock = threading.Lock()
@@ -115,7 +116,7 @@ class KafkaBus:
     def partitions(self, topic: str) -> int:
         return self._cluster.partitions
 
-    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> KafkaMember:
+    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE, *, foretold: bool = False) -> KafkaMember:
         if not self._members:
             atexit.register(self.close)
         elif group in self._members:
@@ -123,6 +124,7 @@ class KafkaBus:
         self._identity = _identity(self._home, share.index)
         member = KafkaMember(self._cluster, group, topics, self._identity, self._grown)
         self._members[group] = member
+        self._foretold[group] = foretold
         return member
 
     def publish(self, messages: Sequence[Message]) -> None:
@@ -194,8 +196,9 @@ class KafkaBus:
         return [found[at] for at in range(len(hops))]
 
     def foretell(self, topic: str, hop: Hop) -> None:
-        for member in list(self._members.values()):
-            member.offer(topic, hop)
+        for group, member in list(self._members.items()):
+            if self._foretold[group]:
+                member.offer(topic, hop)
 
     def _from_outside(self, group: str, hop: Hop) -> BusError | None:
         try:

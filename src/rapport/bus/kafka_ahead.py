@@ -36,6 +36,8 @@ class Ahead:
 
     covered: int = -1
     """The place up to which everything was given; -1: not known."""
+    given: int = -1
+    """The place of the last record that was given; behind it were none."""
     offers: deque[_Offer] = field(default_factory=deque)
     held: int = 0
     committed: deque[Position] = field(default_factory=deque)
@@ -45,6 +47,7 @@ class Ahead:
     def begin(self, after: Position) -> None:
         """A reader starts from here."""
         self.covered = place_of(START) if after == START else after.hi if is_placed(after) else -1
+        self.given = -1
         self.committed.clear()
 
     def offer(self, topic: str, hop: Hop) -> None:
@@ -71,7 +74,10 @@ class Ahead:
             if offer.upto > self.covered:
                 self.covered = offer.upto
                 messages += offer.messages
-        return _batch(topic, partition, messages) if messages else None
+        if not messages:
+            return None
+        self.given = messages[-1].place
+        return _batch(topic, partition, messages)
 
     def new(self, batch: RecordBatch) -> RecordBatch | None:
         """Of committed records, those that were not given before."""
@@ -79,9 +85,10 @@ class Ahead:
         return batch if len(fresh) == len(batch) else _part(batch, fresh) if fresh else None
 
     def told(self, done: Position) -> Position | None:
-        """The last committed record up to which everything is done with, once: the place `done` is."""
+        """The last committed record up to which everything is done with, once: what was given up to `done` is."""
+        upto = self.covered if done.hi >= self.given else done.hi
         last = None
-        while self.committed and self.committed[0].hi <= done.hi:
+        while self.committed and self.committed[0].hi <= upto:
             last = self.committed.popleft()
         return last
 
@@ -91,7 +98,7 @@ class Ahead:
         if position.hi <= self.covered:
             self.committed.append(position)
             return True
-        self.covered = position.hi
+        self.covered = self.given = position.hi
         return False
 
     def _let_go(self) -> _Offer:

@@ -98,12 +98,12 @@ class KinesisBus:
             return self._rest.partitions(topic)
         return max(self.streams.get(topic).shards, default=-1) + 1
 
-    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> Membership:
+    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE, *, foretold: bool = False) -> Membership:
         if all(topic in self._raw for topic in topics):
             return ShardMembership(self, group, topics, share)
         if any(topic in self._raw for topic in topics):
             raise ValueError("raw topics are read by themselves")
-        return self._rest.join(group, topics, share)
+        return self._rest.join(group, topics, share, foretold=foretold)
 
     def publish(self, messages: Sequence[Message]) -> None:
         raw: dict[str, list[Message]] = {}

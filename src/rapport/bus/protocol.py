@@ -142,9 +142,14 @@ class Bus(Protocol):
 
     def partitions(self, topic: str) -> int: ...
 
-    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> Membership:
-        """Read topics for a group. A bus whose groups share their partitions out by themselves takes `share` as this
-        process's name among those of this machine."""
+    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE, *, foretold: bool = False) -> Membership:
+        """Read topics for a group.
+
+        Args:
+            share: which partitions; a bus whose groups share them out by themselves takes it as this process's name
+                among those of this machine.
+            foretold: take what this process foretells, too: for results that a record may be in before it is committed.
+        """
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Append all messages; on return the bus holds them.
@@ -198,7 +203,7 @@ class Bus(Protocol):
 
     def foretell(self, topic: str, hop: Hop) -> None:
         """A hop that will be committed, or, after a crash or a refusal, made again of the same records with the same
-        result: whoever of this process reads the hop's partition of `topic` may have what goes there now."""
+        result: whoever of this process reads the hop's partition of `topic` so may have what goes there now."""
 
     def continues(self, topic: str, partition: int) -> Sequence[int]:
         """Partitions whose keys this one has taken over, on a bus that splits and merges them; each had been read to

@@ -94,7 +94,9 @@ class RedisStreamsBus:
     def partitions(self, topic: str) -> int:
         return self._partitions
 
-    def join(self, group: str, topics: Sequence[str], share: Share = WHOLE) -> FixedMembership:
+    def join(
+        self, group: str, topics: Sequence[str], share: Share = WHOLE, *, foretold: bool = False
+    ) -> FixedMembership:
         return FixedMembership(self, topics, share)
 
     def publish(self, messages: Sequence[Message]) -> None:
