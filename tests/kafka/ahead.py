@@ -30,6 +30,6 @@ def rows_ahead(project: Project, link: KafkaLink, partitions: int, customers: Se
             values = RowStore(client, declared.project, [plan.view.name for plan in plans]).load(customers)
         for row in values:
             marks = decode_marks(row)
-            found += sum(hi > committed[part] for part, hi in zip(marks["partition"], marks["hi"], strict=True))
+            found += int(sum(hi > committed[part] for part, hi in zip(marks["partition"], marks["hi"], strict=True)))
     consumer.close()
     return found
