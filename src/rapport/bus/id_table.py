@@ -14,6 +14,7 @@ __all__ = ["IdTable", "Mask", "Words"]
 Words: TypeAlias = npt.NDArray[np.uint64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 _LEAST = 1 << 10
+_NOTHING: Words = np.zeros((1, 3), np.uint64)
 
 
 class IdTable:
@@ -26,18 +27,8 @@ class IdTable:
     def __len__(self) -> int:
         return self._used
 
-    def find(self, entries: Words) -> Words:
-        """The values of some numbers, uint64[n]; 0 of those that are not in it.
-
-        Args:
-            entries: uint64[n, 3], as `add`; their values are not looked at.
-        """
-        found = np.zeros(len(entries), np.uint64)
-        _find(self._slots, entries, found)
-        return found
-
-    def add(self, entries: Words) -> tuple[Words, Mask]:
-        """Add those numbers that are not in it.
+    def add(self, entries: Words, before: IdTable | None = None) -> tuple[Words, Mask]:
+        """Add those numbers that are neither in it nor in the table before.
 
         Args:
             entries: uint64[n, 3], two words of the number, of which the first is not 0, and its value, which is not 0.
@@ -50,9 +41,8 @@ class IdTable:
             larger = np.zeros((2 * len(self._slots), 3), np.uint64)
             _move(self._slots, larger)
             self._slots = larger
-        found, new = np.zeros(len(entries), np.uint64), np.zeros(len(entries), np.bool_)
-        _add(self._slots, entries, found, new)
-        self._used += int(new.sum())
+        found, new = np.empty(len(entries), np.uint64), np.zeros(len(entries), np.bool_)
+        self._used += _add(_NOTHING if before is None else before._slots, self._slots, entries, found, new)
         return found, new
 
 
@@ -67,19 +57,21 @@ def _slot(slots, first, second):
 
 
 @jit
-def _find(slots, entries, found):
+def _add(before, slots, entries, found, new):
+    """How many are new."""
+    added = 0
     for i in range(len(entries)):
-        found[i] = slots[_slot(slots, entries[i, 0], entries[i, 1]), 2]
-
-
-@jit
-def _add(slots, entries, found, new):
-    for i in range(len(entries)):
-        at = _slot(slots, entries[i, 0], entries[i, 1])
+        first, second = entries[i, 0], entries[i, 1]
+        found[i] = before[_slot(before, first, second), 2]
+        if found[i] != 0:
+            continue
+        at = _slot(slots, first, second)
         if slots[at, 0] == 0:
-            slots[at, 0], slots[at, 1], slots[at, 2] = entries[i, 0], entries[i, 1], entries[i, 2]
+            slots[at, 0], slots[at, 1], slots[at, 2] = first, second, entries[i, 2]
             new[i] = True
+            added += 1
         found[i] = slots[at, 2]
+    return added
 
 
 @jit

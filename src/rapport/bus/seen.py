@@ -5,20 +5,20 @@ are kept by when their records arrived on the bus, not by when they are read: ho
 two records that arrived within ten minutes are told to be one event.
 
 Looked up in the process, kept in Redis: what is claimed is appended there before the claim is answered, and a process
-that takes a partition over reads it first. An id is its 128-bit Murmur3 hash, a place 64 bits of its mixed numbers.
+that takes a partition over reads it first.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from typing import Any, TypeAlias
 
-import mmh3
 import numpy as np
-import numpy.typing as npt
 import redis
 
+from rapport.bus.id_entries import entries_of
 from rapport.bus.id_table import IdTable, Mask, Words
 from rapport.bus.protocol import Position
 from rapport.errors import BusUnavailable
@@ -29,14 +29,23 @@ REMEMBERED_S = 600
 _PREFIX = "rapport:seen"
 Continues: TypeAlias = Callable[[str, int], Sequence[int]]
 _FORGOTTEN_S = 86_400
-"""A period of arrivals that ingest has not passed is kept for this long after it was last added to."""
-_WORD = 2**64 - 1
+"""A period of arrivals that ingest has not passed is kept for this long after it was last added to..."""
+_RENEWED_S = 3_600
+"""... or for this much less: a list's time to live is not set with every batch."""
 _AT_ONCE = 500
 """Elements of a list that are read at a time; each has the ids of a batch."""
 
 
 def _nothing(_topic: str, _partition: int) -> Sequence[int]:
     return ()
+
+
+class _Period:
+    """The ids of a period of a partition's arrivals, and when this process last gave their list its time to live."""
+
+    def __init__(self, ids: IdTable) -> None:
+        self.ids = ids
+        self.renewed_s = -math.inf
 
 
 class SeenEvents:
@@ -52,9 +61,10 @@ class SeenEvents:
         self, client: redis.Redis, continues: Continues = _nothing, *, remembered_s: int = REMEMBERED_S
     ) -> None:
         self._redis: Any = client
+        self._kept: Any = None
         self._continues = continues
         self._period_us = remembered_s * 1_000_000
-        self._tables: dict[tuple[str, int], dict[int, IdTable]] = {}
+        self._periods: dict[tuple[str, int], dict[int, _Period]] = {}
 
     def claim(
         self,
@@ -75,58 +85,68 @@ class SeenEvents:
         Raises:
             BusUnavailable: Redis does not answer; claiming again is safe.
         """
-        entries = _entries(event_ids, partition, positions)
-        periods = np.fromiter(arrivals_us, np.int64, len(entries)) // self._period_us
+        entries = entries_of(event_ids, partition, positions)
+        # A batch's records arrived at few different milliseconds.
+        numbers = sorted({arrival_us // self._period_us for arrival_us in set(arrivals_us)})
         try:
-            tables = self._loaded(topic, partition, periods)
-            return self._claim(topic, partition, tables, entries, periods)
+            periods = self._loaded(topic, partition, numbers)
+            own, fresh = self._claimed(periods, numbers, entries, arrivals_us)
+            for number, content in fresh.items():
+                self._append(f"{_of_partition(topic, partition)}{number}", periods[number], content)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             # What was claimed may not be kept.
             self.forget(topic, partition)
             raise BusUnavailable(f"Redis does not answer for {_PREFIX}: {error}") from error
+        return own
 
     def forget(self, topic: str, partition: int) -> None:
         """Read the partition's ids anew before the next claim: another process may have read the partition since."""
-        self._tables.pop((topic, partition), None)
+        self._periods.pop((topic, partition), None)
 
-    def _claim(
-        self, topic: str, partition: int, tables: dict[int, IdTable], entries: Words, periods: npt.NDArray[np.int64]
-    ) -> Mask:
-        own = np.zeros(len(entries), np.bool_)
+    def _claimed(
+        self, periods: dict[int, _Period], numbers: Sequence[int], entries: Words, arrivals_us: Sequence[int]
+    ) -> tuple[Mask, dict[int, bytes]]:
+        """Whether each entry belongs to its place, and by their period those that are new."""
+        own = np.empty(len(entries), np.bool_)
         fresh: dict[int, bytes] = {}
         # Arrivals ascend within a partition, and a batch rarely spans two periods.
-        for period in np.unique(periods).tolist():
-            those = np.flatnonzero(periods == period)
-            claimed = tables[period - 1].find(entries[those])
-            others = claimed == 0
-            claimed[others], new = tables[period].add(entries[those[others]])
-            own[those] = claimed == entries[those, 2]
+        for number in numbers:
+            those = ... if len(numbers) == 1 else np.array(arrivals_us, np.int64) // self._period_us == number
+            part = entries[those]
+            claimed, new = periods[number].ids.add(part, before=periods[number - 1].ids)
+            own[those] = claimed == part[:, 2]
             if new.any():
-                fresh[period] = entries[those[others][new]].tobytes()
-        self._keep(topic, partition, fresh, passed=int(periods.min()) - 2)
-        return own
+                fresh[number] = part[new].tobytes()
+        return own, fresh
 
-    def _keep(self, topic: str, partition: int, fresh: dict[int, bytes], passed: int) -> None:
-        if not fresh:
+    def _append(self, key: str, period: _Period, content: bytes) -> None:
+        """Append to a period's list, which is only ever begun together with its time to live."""
+        now_s = time.monotonic()
+        if now_s < period.renewed_s + _RENEWED_S and self._appended(key, content):
             return
-        key = _of_partition(topic, partition)
-        pipeline = self._redis.pipeline(transaction=False)
-        for period, content in fresh.items():
-            pipeline.rpush(f"{key}{period}", content)
-            pipeline.expire(f"{key}{period}", _FORGOTTEN_S)
-        pipeline.unlink(f"{key}{passed}")
-        pipeline.execute()
+        _append_lasting(self._redis, key, content)
+        period.renewed_s = now_s
 
-    def _loaded(self, topic: str, partition: int, periods: npt.NDArray[np.int64]) -> dict[int, IdTable]:
-        """The tables of the batch's periods and of the one before; others are let go."""
-        tables = self._tables.setdefault((topic, partition), {})
-        wanted = range(int(periods.min()) - 1, int(periods.max()) + 1)
-        for period in wanted:
-            if period not in tables:
-                tables[period] = self._load(topic, partition, period)
-        for period in tables.keys() - set(wanted):
-            del tables[period]
-        return tables
+    def _appended(self, key: str, content: bytes) -> bool:
+        """Whether there is such a list, which is then appended to."""
+        if self._kept is None:
+            # To take a connection from the pool for each batch costs twice as much as the command.
+            self._kept = self._redis.client()
+        try:
+            return bool(self._kept.rpushx(key, content))
+        except redis.ConnectionError:
+            # One that was idle may have been closed. Ids that are there twice do no harm.
+            return bool(self._kept.rpushx(key, content))
+
+    def _loaded(self, topic: str, partition: int, numbers: Sequence[int]) -> dict[int, _Period]:
+        """The batch's periods and the one before; others are let go, and the one before those out of Redis as well."""
+        periods = self._periods.get((topic, partition), {})
+        wanted = sorted({*numbers, *(number - 1 for number in numbers)})
+        if list(periods) != wanted:
+            periods = {n: periods.get(n) or _Period(self._load(topic, partition, n)) for n in wanted}
+            self._redis.unlink(f"{_of_partition(topic, partition)}{wanted[0] - 1}")
+            self._periods[topic, partition] = periods
+        return periods
 
     def _load(self, topic: str, partition: int, period: int) -> IdTable:
         table = IdTable()
@@ -155,10 +175,16 @@ def share_seen(client: redis.Redis, topics: Sequence[str], before: int, partitio
                 # All that is read first: a list is not read while it is added to.
                 content = b"".join(part for key in keys for part in _contents(client, key))
                 for to in range(partitions):
-                    client.rpush(f"{_of_partition(topic, to)}{period}", content)
-                    client.expire(f"{_of_partition(topic, to)}{period}", _FORGOTTEN_S)
+                    _append_lasting(client, f"{_of_partition(topic, to)}{period}", content)
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise BusUnavailable(f"Redis does not answer for {_PREFIX}: {error}") from error
+
+
+def _append_lasting(client: Any, key: str, content: bytes) -> None:
+    pipeline = client.pipeline(transaction=True)
+    pipeline.rpush(key, content)
+    pipeline.expire(key, _FORGOTTEN_S)
+    pipeline.execute()
 
 
 def _contents(client: Any, key: str) -> Iterable[bytes]:
@@ -166,25 +192,6 @@ def _contents(client: Any, key: str) -> Iterable[bytes]:
     while parts := client.lrange(key, at, at + _AT_ONCE - 1):
         yield from parts
         at += len(parts)
-
-
-def _entries(event_ids: Sequence[str], partition: int, positions: Sequence[Position]) -> Words:
-    """uint64[n, 3]: two words of an id's hash, of which the first is odd, and the hash of its place, odd as well."""
-    hashes = b"".join(map(mmh3.hash_bytes, event_ids))
-    entries = np.empty((len(event_ids), 3), np.uint64)
-    entries[:, :2] = np.frombuffer(hashes, np.uint64).reshape(-1, 2)
-    places = np.fromiter(chain.from_iterable(positions), np.uint64, 2 * len(event_ids)).reshape(-1, 2)
-    entries[:, 2] = _mixed(_mixed(places[:, 0] + np.uint64(partition << 48 & _WORD)) + places[:, 1])
-    entries[:, [0, 2]] |= np.uint64(1)
-    return entries
-
-
-def _mixed(numbers: Words) -> Words:
-    """SplitMix64's finalizer: every bit of a number changes about half of the result's."""
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _of_partition(topic: str, partition: int) -> str:

@@ -29,6 +29,8 @@ def all_pass(topic: str, events: Sequence[Event]) -> bool:
 
 def _clicks(events: Sequence[CustomerClick]) -> bool:
     priced = [event for event in events if event.price is not None or event.currency is not None]
+    if not priced:
+        return True
     quantity = np.fromiter((event.quantity for event in priced), np.int64, len(priced))
     return _money([event.price for event in priced], [event.currency for event in priced], MAX_MICROS // quantity)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import numpy as np
 import pyarrow as pa
 
 from rapport.windows import Column, Kind, StringArray
 
-__all__ = ["arrow_type", "to_array", "to_column", "units_of", "valid_of"]
+__all__ = ["arrow_type", "bits", "to_array", "to_column", "valid_of", "words_of"]
 
 _TYPES = {Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.STRING: pa.string(), Kind.BOOL: pa.bool_()}
 _DTYPES: dict[Kind, type[np.generic]] = {Kind.INT: np.int64, Kind.FLOAT: np.float64}
@@ -54,7 +52,7 @@ def to_array(column: Column) -> pa.Array:
         return pa.array(np.ascontiguousarray(column.values), _TYPES[column.kind], mask=~column.valid)
     strings: StringArray = column.values
     offsets, data = pa.py_buffer(strings.offsets), pa.py_buffer(np.ascontiguousarray(strings.data))
-    wide = pa.Array.from_buffers(pa.large_string(), len(column), [_bits(column), offsets, data])
+    wide = pa.Array.from_buffers(pa.large_string(), len(column), [pa.py_buffer(bits(column.valid)), offsets, data])
     return wide.cast(pa.string())
 
 
@@ -85,17 +83,10 @@ def _strings(array: pa.Array) -> StringArray:
 
 def _units(array: pa.Array) -> np.ndarray:
     """int64[n], decimals in units of their last place: the low word of Arrow's 128 bits."""
-    return _words(array)[::2]
+    return words_of(array)[::2]
 
 
-def units_of(array: pa.Array, fill: int) -> np.ndarray | None:
-    """int64[n], decimals in units of their last place, `fill` for null; None when one of them needs more bits."""
-    words = _words(array.fill_null(Decimal(fill)) if array.null_count else array)
-    low, high = words[::2], words[1::2]
-    return low if (high == low >> 63).all() else None
-
-
-def _words(array: pa.Array) -> np.ndarray:
+def words_of(array: pa.Array) -> np.ndarray:
     """int64[2 n], Arrow's 128 bits of decimals."""
     return np.frombuffer(array.buffers()[1] or b"", np.int64)[2 * array.offset :][: 2 * len(array)]
 
@@ -104,9 +95,10 @@ def _decimals(column: Column) -> pa.Array:
     words = np.empty(2 * len(column), np.int64)
     words[::2] = column.values
     words[1::2] = column.values >> 63
-    buffers = [_bits(column), pa.py_buffer(words)]
+    buffers = [pa.py_buffer(bits(column.valid)), pa.py_buffer(words)]
     return pa.Array.from_buffers(arrow_type(column.kind, column.scale), len(column), buffers)
 
 
-def _bits(column: Column) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(column.valid, bitorder="little"))
+def bits(mask: np.ndarray) -> np.ndarray:
+    """uint8[..., ceil(n / 8)] of a bool[..., n], as Arrow has them."""
+    return np.packbits(mask, axis=-1, bitorder="little")

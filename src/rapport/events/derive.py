@@ -14,7 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rapport.errors import EventError
+from rapport.events.arrays import Numbers, Values, to_arrays
 from rapport.events.block import block_schema
+from rapport.events.columns import BASE, COLUMNS
 from rapport.events.frustration import model_version
 from rapport.events.money_columns import micros_of
 from rapport.events.schema import EVENT_TYPES, Event
@@ -31,7 +33,7 @@ _LOW_CSAT = 2
 Longs: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Fields: TypeAlias = Mapping[str, Sequence[Any]]
-Columns: TypeAlias = dict[str, pa.Array | Sequence[Any]]
+Columns: TypeAlias = dict[str, Values]
 
 
 class Derived(NamedTuple):
@@ -65,15 +67,15 @@ def derive(topic: str, events: Sequence[Event], arrivals_us: Sequence[int]) -> D
     columns: Columns = {
         "event_id": fields["event_id"],
         "customer_id": fields["customer_id"],
-        "event_time_us": times,
-        "claimed_time_us": pa.array(claimed, mask=claimed <= arrivals),
-        "arrival_time_us": arrivals,
-        "schema_version": fields["schema_version"],
+        "event_time_us": _all(times),
+        "claimed_time_us": Numbers(claimed, claimed > arrivals),
+        "arrival_time_us": _all(arrivals),
+        "schema_version": _all(np.array(fields["schema_version"], np.int64)),
         **_OWN[topic](fields, times),
     }
-    schema = block_schema(topic)
-    arrays = [_array(columns[field.name], field.type) for field in schema]
-    return Derived(pa.RecordBatch.from_arrays(arrays, schema=schema), refused)
+    kinds = {**BASE, **COLUMNS[topic]}
+    arrays = to_arrays(columns, kinds)
+    return Derived(pa.RecordBatch.from_arrays([arrays[name] for name in kinds], schema=block_schema(topic)), refused)
 
 
 def _micros_since_epoch(events: Sequence[Event]) -> Longs:
@@ -97,10 +99,6 @@ def _fields(topic: str, events: Sequence[Event]) -> dict[str, Sequence[Any]]:
     return dict(zip(names, values, strict=True))
 
 
-def _array(values: pa.Array | Sequence[Any], kind: pa.DataType) -> pa.Array:
-    return values if isinstance(values, pa.Array) else pa.array(values, kind)
-
-
 class _Words:
     """Words out of a few, to be compared all at a time."""
 
@@ -113,14 +111,18 @@ class _Words:
         return found
 
 
-def _flag(mask: Mask) -> pa.Array:
+def _all(values: Longs) -> Numbers:
+    return Numbers(values, np.ones(len(values), np.bool_))
+
+
+def _flag(mask: Mask) -> Numbers:
     """True, or null."""
-    return pa.array(mask, mask=~mask)
+    return Numbers(mask, mask)
 
 
-def _texts(values: Sequence[str | None], kept: Mask) -> pa.Array:
-    """The values that are kept, null for the others."""
-    return pa.array(values, pa.string(), mask=~kept)
+def _texts(values: Sequence[str | None], kept: Mask) -> list[str | None]:
+    """The values that are kept, None for the others."""
+    return [value if keep else None for value, keep in zip(values, kept.tolist(), strict=True)]
 
 
 def _clicks(fields: Fields, _times: Longs) -> Columns:
@@ -133,15 +135,15 @@ def _clicks(fields: Fields, _times: Longs) -> Columns:
         "product_id": product,
         "page": fields["page"],
         "session_id": fields["session_id"],
-        "quantity": quantity,
-        "price_micros": pa.array(price, mask=~priced),
+        "quantity": _all(quantity),
+        "price_micros": Numbers(price, priced),
         "currency": fields["currency"],
         "view": _flag(action.are("view")),
         "cart_add": _flag(added),
         "cart_remove": _flag(removed),
         "checkout": _flag(action.are("checkout")),
         "cart_product_id": _texts(product, added),
-        "cart_micros": pa.array(quantity * np.where(removed, -price, price), mask=~(priced & (added | removed))),
+        "cart_micros": Numbers(quantity * np.where(removed, -price, price), priced & (added | removed)),
     }
 
 
@@ -155,10 +157,10 @@ def _purchases(fields: Fields, times: Longs) -> Columns:
         "product_id": fields["product_id"],
         "quantity": fields["quantity"],
         "currency": fields["currency"],
-        "amount_micros": pa.array(amount, mask=~order),
-        "refund_micros": pa.array(amount, mask=order),
-        "net_micros": np.where(order, amount, -amount),
-        "order_day": pa.array(times // _DAY_US, mask=~order),
+        "amount_micros": Numbers(amount, order),
+        "refund_micros": Numbers(amount, ~order),
+        "net_micros": _all(np.where(order, amount, -amount)),
+        "order_day": Numbers(times // _DAY_US, order),
     }
 
 
@@ -175,7 +177,7 @@ def _tickets(fields: Fields, _times: Longs) -> Columns:
         "resolved": _flag(resolved),
         "reopened": _flag(reopened),
         "urgent": _flag(opened & _Words(fields["priority"]).are("urgent")),
-        "open_change": pa.array(change, mask=change == 0),
+        "open_change": Numbers(change, change != 0),
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from rapport.events.arrow import units_of, valid_of
+from rapport.events.arrow import valid_of, words_of
 from rapport.events.money import micros
 
 __all__ = ["micros_of"]
@@ -25,11 +25,16 @@ def micros_of(values: Sequence[Decimal | None]) -> tuple[npt.NDArray[np.int64], 
     """
     try:
         array = pa.array(values, _ARROW)
-        amounts = units_of(array, fill=0)
     except pa.ArrowInvalid:
-        amounts = None
-    if amounts is None or (len(amounts) and amounts.min() < 0):
-        # Among them is one that is refused, or that only Arrow cannot take.
-        array = pa.array([None if value is None else micros(value, "") for value in values], pa.int64())
-        amounts = array.fill_null(0).to_numpy()
-    return amounts, valid_of(array)
+        return _one_by_one(values)
+    words, valid = words_of(array), valid_of(array)
+    low, high = words[::2], words[1::2]
+    if high.any() or low.min(initial=0) < 0:
+        return _one_by_one(values)
+    return low * valid, valid
+
+
+def _one_by_one(values: Sequence[Decimal | None]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Among them is one that is refused, or that only Arrow cannot take."""
+    amounts = [0 if value is None else micros(value, "") for value in values]
+    return np.array(amounts, np.int64), np.array([value is not None for value in values], np.bool_)
