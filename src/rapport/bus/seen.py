@@ -139,12 +139,13 @@ class SeenEvents:
             return bool(self._kept.rpushx(key, content))
 
     def _loaded(self, topic: str, partition: int, numbers: Sequence[int]) -> dict[int, _Period]:
-        """The batch's periods and the one before; others are let go, and the one before those out of Redis as well."""
+        """The batch's periods and the one before; others are let go, in Redis too, except that the one before these may
+        be needed by batches that are not committed yet and may be read again."""
         periods = self._periods.get((topic, partition), {})
         wanted = sorted({*numbers, *(number - 1 for number in numbers)})
         if list(periods) != wanted:
             periods = {n: periods.get(n) or _Period(self._load(topic, partition, n)) for n in wanted}
-            self._redis.unlink(f"{_of_partition(topic, partition)}{wanted[0] - 1}")
+            self._redis.unlink(f"{_of_partition(topic, partition)}{wanted[0] - 2}")
             self._periods[topic, partition] = periods
         return periods
 
