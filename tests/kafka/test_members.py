@@ -115,6 +115,27 @@ def test_hops_of_a_batch_that_was_read_before_a_rebalance_are_void(make_bus: Mak
     assert two.counts() == {"n": 600}
 
 
+def test_a_member_that_waited_for_room_reads_on_after_a_rebalance(
+    make_bus: MakeBus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was paused for want of room is given away and back before there is room again."""
+    monkeypatch.setattr("rapport.bus.kafka_member._MAX_HELD", 50)
+    monkeypatch.setattr("rapport.bus.kafka_member._FULL_FOR_S", 0.1)
+    caplog.set_level("INFO", "rapport.bus.kafka_member")
+    one, two = make_bus(), make_bus()
+    one.publish(events(4_000))
+    first = one.join("copy", [TOPIC], Share(0, 2))
+    wait_for(lambda: len(first.places()) == 4)
+    readers(one, first)
+    wait_for(lambda: any("has not been taken" in record.getMessage() for record in caplog.records))
+    second = two.join("copy", [TOPIC], Share(1, 2))
+    wait_for(lambda: len(first.places()) == len(second.places()) == 2)
+    two.close()
+    wait_for(lambda: len(first.places()) == 4, timeout_s=40)
+    copy_all(one, first, 4_000)
+    assert copied(one) == Counter(message.value for message in events(4_000))
+
+
 def copy_some(bus: KafkaBus, own: dict[Place, Reader]) -> None:
     hops = []
     for place, reader in own.items():

@@ -376,6 +376,8 @@ class KafkaMember:
                     at = buffer.next if buffer.next >= 0 else buffer.wanted
                     wanted.append(TopicPartition(link.topic(topic), partition, at))
         self._consumer.assign(wanted)
+        # One that was paused stays so for Kafka's client, even if it was taken away and given back meanwhile.
+        self._consumer.resume(wanted)
 
     def _keep(self, records: Sequence[Any]) -> None:
         skipped = len(self._cluster.link.prefix)
@@ -444,7 +446,6 @@ class KafkaMember:
         self._consumer.pause(assigned)
         while self._full() and not self._closing.is_set():
             self._keep([record for record in [self._consumer.poll(_POLL_S)] if record is not None])
-        self._consumer.resume(self._consumer.assignment())
         with self._grown:
             self._moved = True
 
