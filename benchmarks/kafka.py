@@ -28,8 +28,10 @@ from rapport.testing.kafka import KafkaServer, kafka_jars
 __all__ = ["measure"]
 
 PACES = (500, 2_000, 5_000)
-WARM_S = 30
-"""A broker that has just been started compiles its code while it works, which takes a third of a processor."""
+WARM_S = 180
+"""A broker that has just been started compiles its code while it works, which takes a third of a processor for minutes.
+One that is measured has been up for a while, as brokers are."""
+JAVA = ("-XX:+UseSerialGC",)
 LOOK_S = 0.0005
 PROBE = "bench.probe"
 COPIES = "bench.copies"
@@ -38,7 +40,7 @@ SETTINGS = {"group.coordinator.append.linger.ms": "1"}
 
 def measure(quick: bool) -> list[Measurement]:
     """Milliseconds from accepted to readable at each pace."""
-    seconds = 3 if quick else 10
+    seconds = 3 if quick else 25
     found = {}
     with _broker() as url, live_world(bus_url=url) as world:
         with world.flows(), _Probe(world, PROBE) as probe:
@@ -62,7 +64,7 @@ def _report(pace: int, whole: list[float], hop: list[float], load: float, copied
 def _broker() -> Iterator[str]:
     with (
         tempfile.TemporaryDirectory(prefix="rapport-") as folder,
-        KafkaServer(Path(folder) / "kafka", kafka_jars(), SETTINGS) as server,
+        KafkaServer(Path(folder) / "kafka", kafka_jars(), SETTINGS, java=JAVA) as server,
     ):
         yield f"kafka://{server.bootstrap}"
 

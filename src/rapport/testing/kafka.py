@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class KafkaServer(Started):
         jars: the folder that `install_jars` filled.
         settings: broker settings beside the ones that make it a single loopback broker.
         certificates: for a second listener, with TLS and SASL; who may come in is said to the broker afterwards.
+        java: options of the Java machine.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class KafkaServer(Started):
         jars: Path,
         settings: Mapping[str, str] | None = None,
         certificates: Certificates | None = None,
+        java: Sequence[str] = BRIEFLY,
     ) -> None:
         self._folder = folder
+        self._java = java
         self._jars = jars
         self._settings = dict(settings or {})
         self._certificates = certificates
@@ -157,7 +160,7 @@ class KafkaServer(Started):
         return self._folder / "kafka.log"
 
     def _argv(self, main: str, *arguments: str) -> list[str]:
-        return [program("java"), "-Xmx512m", *BRIEFLY, "-cp", f"{self._jars}/*", main, *arguments]
+        return [program("java"), "-Xmx512m", *self._java, "-cp", f"{self._jars}/*", main, *arguments]
 
     def _run(self, main: str, *arguments: str) -> None:
         ended = subprocess.run(self._argv(main, *arguments), capture_output=True, text=True, timeout=_START_TIMEOUT_S)
