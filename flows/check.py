@@ -60,12 +60,13 @@ def check(
 
     Args:
         batch: raw records of one event topic.
-        partitions: of the topic and of the checked one. An event goes to its customer's, whatever its record's key was.
+        partitions: of the checked topic. An event goes to its customer's, whatever its record's key was.
         world_us: the world's time at a system time, microseconds.
         claim: says which events were seen before.
         formats: decodes events of registered schemas; None: they are refused.
         placed: let the rows say which places they have in the raw log. Then those of a partition have to come from its
-            raw records alone: an event of another partition's customer is passed on to that, and checked there.
+            raw records alone: an event of another partition's customer is passed on to that, and checked there. The raw
+            topic has as many.
 
     Raises:
         RegistryUnavailable: a schema is not known yet; the whole batch has to wait for it.

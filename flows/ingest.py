@@ -52,7 +52,7 @@ class Ingester:
 
     def _ingest(self, polled: Polled) -> None:
         batch, runtime = polled.batch, self._runtime
-        partitions, placed = runtime.bus.partitions(batch.topic), runtime.bus.foretells
+        partitions, placed = runtime.bus.partitions(batch.topic + CHECKED_SUFFIX), runtime.bus.foretells
         try:
             with self._feed.stage.timed(batch.topic):
                 checked = self._patience.call(

@@ -186,3 +186,20 @@ def test_events_under_another_partitions_key_are_passed_on(make_runtime_: Callab
             assert hi.tolist() == sorted(set(hi.tolist())) and place_of(START) < hi[0] and is_placed(batch.positions[0])
             found += [row["event_id"] for row in rows]
     assert sorted(found) == sorted(f"e{number}" for number in range(30))
+
+
+def test_a_raw_topic_that_was_made_anew_goes_on_behind_the_former_places(make_bus: MakeBus) -> None:
+    bus = make_bus()
+    bus.publish([Message("feedback", "k", b"%d" % number) for number in range(3)])
+    former = Position(50, 0)
+    bus.commit("ingest", "feedback", 0, expected=START, position=former)
+    assert bus.seek("ingest", "feedback") == {0: (former, Position(0, 1))} and bus.seek("ingest", "feedback") == {}
+    member = bus.join("ingest", ["feedback"])
+    wait_for(member.places)
+    at = bus.position("ingest", "feedback", 0)
+    found = bus.reader("feedback", 0, at).poll(10)
+    assert found is not None and found.positions == [Position(offset, 1) for offset in (1, 2, 3)]
+    assert place_of(found.positions[0]) > place_of(former)
+    member.reader("feedback", 0, at)
+    hop = Hop("feedback", 0, at, found.positions[-1], [Message(OUT, "k", b"x", place=place_of(found.positions[-1]))])
+    assert bus.commit_all("ingest", [hop]) == [None] and bus.position("ingest", "feedback", 0) == Position(3, 1)

@@ -1,7 +1,7 @@
 """Kafka as the bus: topics, positions and counters on a cluster that several machines share.
 
-A record's position is its offset + 1; what a group has read is what it has committed to Kafka. docs/kafka.md says what
-a hop's transaction covers.
+A record's position is its offset + 1, or the place that it says (rapport.bus.placed); what a group has read is what it
+has committed to Kafka. docs/kafka.md says what a hop's transaction covers.
 """
 
 from __future__ import annotations
