@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rapport.bus import START, Message, Position, RecordBatch
 from rapport.bus.kafka_ahead import _MAX_BYTES, Ahead
+from rapport.bus.kafka_cluster import to_offset, to_position
 from rapport.bus.placed import is_ahead, is_placed, offset_after, on_from, place_of, places_of
 from rapport.bus.protocol import Hop
 from rapport.errors import BusError
@@ -227,6 +228,12 @@ def test_places_ascend_through_offsets_and_through_topics_that_are_made_anew() -
     assert seen == sorted(set(seen))
     with pytest.raises(BusError, match="63 times"):
         on_from(at, 0, 10)
+
+
+@given(st.integers(0, 2**62), st.integers(0, 63))
+def test_kafka_keeps_every_position(hi: int, lo: int) -> None:
+    """Those that only look like places, too: edges number their batches in positions."""
+    assert to_position(*to_offset(Position(hi, lo))) == Position(hi, lo)
 
 
 def test_a_reader_goes_on_from_the_oldest_record_and_keeps_its_place() -> None:

@@ -92,6 +92,14 @@ def lacks(runtime: Runtime) -> bool:
         return anything_lacks(Keeping(client, "rapport"), Unfinished(client, "rapport"))
 
 
+def lose_redis(runtime: Runtime) -> None:
+    """Everything but the world's time is gone."""
+    with redis.Redis.from_url(runtime.settings.redis_url) as client:
+        clock = client.get(WORLD_CLOCK_KEY)
+        client.flushall()
+        client.set(WORLD_CLOCK_KEY, clock)  # type: ignore[arg-type]
+
+
 def apply(store: FeatureStore, declared: StreamFeatureView) -> None:
     store.apply([declared])
 
@@ -144,10 +152,7 @@ def test_a_lost_redis_is_filled_from_the_archive(store: FeatureStore, runtime: R
     apply(store, mine)
     runtime.bus.publish(orders(0, 300, 1))
     run(runtime, load_declared(runtime.settings), "ingest", "archive", "features")
-    with redis.Redis.from_url(runtime.settings.redis_url) as client:
-        clock = client.get(WORLD_CLOCK_KEY)
-        client.flushall()
-        client.set(WORLD_CLOCK_KEY, clock)  # type: ignore[arg-type]
+    lose_redis(runtime)
     assert runtime.bus.position(GROUP, CHECKED, 0) == START
     runtime.bus.publish(orders(300, 30, 2))
     run(runtime, load_declared(runtime.settings), "ingest", "archive", "features")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import redis
 from feast import FeatureStore
 
 from flows.features import GROUP, load_declared
 from flows.runtime import Runtime
 from rapport.archive import archive_writer
 from rapport.bus.placed import is_placed
-from rapport.clock import WORLD_CLOCK_KEY
 from tests.flows import test_rebuild as over_redis
 from tests.flows.rebuilder import rebuild
 from tests.flows.test_features import run, store
-from tests.flows.test_rebuild import CHECKED, apply, assert_online_is_history, lacks, orders, view
+from tests.flows.test_rebuild import CHECKED, apply, assert_online_is_history, lacks, lose_redis, orders, view
 
 __all__ = ["store"]
 
@@ -27,10 +25,7 @@ def test_a_lost_redis_is_filled_from_the_archive(store: FeatureStore, runtime: R
     apply(store, mine)
     runtime.bus.publish(orders(0, 300, 1))
     run(runtime, load_declared(runtime.settings), "ingest", "archive", "features")
-    with redis.Redis.from_url(runtime.settings.redis_url) as client:
-        clock = client.get(WORLD_CLOCK_KEY)
-        client.flushall()
-        client.set(WORLD_CLOCK_KEY, clock)  # type: ignore[arg-type]
+    lose_redis(runtime)
     # Kafka keeps where the features were, which the archive has reached, too.
     reached = runtime.bus.position(GROUP, CHECKED, 0)
     assert is_placed(reached) and runtime.archive.position("purchase_events", archive_writer(0)) == reached
